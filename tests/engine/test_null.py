@@ -1,0 +1,54 @@
+"""What number would mean that nothing happened, and on which side of it a claim is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.engine.made_numbers import stake
+from workers.engine.null import null_value, toward
+
+CHANCE = 0.25
+
+
+@pytest.mark.parametrize(
+    ("spec", "null"),
+    [
+        ({"report": "raw"}, 0.0),
+        ({"report": "raw", "metric": "accuracy"}, CHANCE),
+        ({"report": "change", "metric": "accuracy"}, 0.0),
+        ({"report": "relative_change"}, 0.0),
+        ({"report": "recovered", "corruption": "abc"}, 0.0),
+        ({"report": "kept"}, 1.0),
+        ({"report": "kept", "action": "keep_only"}, 0.0),
+        ({"report": "change", "statistic": "fraction"}, 0.5),
+        ({"report": "raw", "metric": "accuracy", "statistic": "fraction"}, 0.5),
+        ({"report": "raw", "statistic": "correlation"}, 1.0),
+        ({"report": "raw", "statistic": "correlation", "action": "keep_only"}, 0.0),
+        ({"report": "change", "statistic": "correlation"}, 0.0),
+        ({"report": "change", "statistic": "median"}, 0.0),
+        ({"report": "raw", "metric": "accuracy", "contrast": ["1.1"]}, 0.0),
+        ({"report": "kept", "contrast": ["1.1"]}, 0.0),
+    ],
+)
+def test_null_values(spec: dict[str, Any], null: float) -> None:
+    assert null_value(stake({"at_least": 5.0}, **spec).spec, CHANCE) == null
+
+
+@pytest.mark.parametrize(
+    ("expect", "over", "side", "reduce"),
+    [
+        ({"at_least": 0.5}, "group", "above", "group"),
+        ({"at_most": -0.5}, "each", "below", "most"),
+        ({"at_least": 0.5}, "each", "above", "least"),
+        ({"value": -1.0, "tolerance": 0.1}, "group", "below", "group"),
+        ({"value": 1.0, "tolerance": 0.1}, "mean", "above", "mean"),
+        ({"between": [-3.0, -1.0]}, "min", "below", "least"),
+        ({"top": ["0.0"], "of": 2, "order": "smallest"}, "each", "below", "mean"),
+        ({"set_equals": ["0.0"], "threshold": 0.5}, "each", "above", "mean"),
+    ],
+)
+def test_sides(expect: dict[str, Any], over: str, side: str, reduce: str) -> None:
+    on = stake(expect, over=over)
+    assert toward(on.spec, on.expect, CHANCE) == (side, reduce)

@@ -1,0 +1,181 @@
+"""The worker's child, spoken to over real pipes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.engine.made_bundles import PAIRS, a_claim, a_measurement, bundle_document
+from workers.engine.documents.bundle import control_of, measurement_of
+from workers.engine.documents.measurement import Measurement
+from workers.engine.loading import load_folder
+from workers.engine.numbers import Numbers, PowerTried, SetsTried
+from workers.engine.serve import Warm, answer
+
+ROOT = Path(__file__).parents[2]
+MODELS = ROOT / "fixtures" / "models"
+REPEATED = {"generator": "repeated_tokens", "layouts": [{"segment": 10, "gap": 3}]}
+NEEDED = {"metric": "accuracy", "components": ["1.2", "1.5"]}
+
+
+def the_measurements(expect: Any, kind: str = "effect", **spec: Any) -> tuple[Measurement, Measurement]:
+    """A claim's own measurement, and its control's."""
+    loaded = load_folder(MODELS / "induction-2l")
+    claim = {**a_claim("ablation", expect, **{**NEEDED, **spec}), "kind": kind}
+    bundle = bundle_document(loaded, REPEATED, [claim], 0, metric="accuracy", chance=0.01, threshold=0.5)
+    control = control_of(bundle, bundle.finding.claims[0])
+    assert control is not None
+    return measurement_of(bundle, bundle.finding.claims[0]), control
+
+
+def a_request(measurement: Measurement, **fields: Any) -> dict[str, Any]:
+    return {"id": "r1", "measurement": measurement.values(), "models": [str(MODELS)], **fields}
+
+
+def spoken(*requests: dict[str, Any] | str) -> list[dict[str, Any]]:
+    """What a child replies to these lines before it ends with its input."""
+    lines = "".join((line if isinstance(line, str) else json.dumps(line)) + "\n" for line in requests)
+    child = [sys.executable, "-m", "workers.engine", "serve"]
+    done = subprocess.run(child, cwd=ROOT, input=lines, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def answered(request: dict[str, Any]) -> dict[str, Any]:
+    """The last reply, without a child."""
+    replies: list[dict[str, Any]] = []
+    answer(json.dumps(request), Warm(), replies.append)
+    assert all(reply["event"] == "progress" for reply in replies[:-1])
+    return replies[-1]
+
+
+def test_a_child_answers_one_request_after_the_other_and_ends_with_its_input() -> None:
+    own, control = the_measurements({"at_most": -0.5})
+    gate = {"metric": "accuracy", "chance": 0.01, "threshold": 0.5}
+    stakes = [{"expect": {"at_most": -0.5}, "kind": "effect", "gate": gate}]
+    replies = spoken(a_request(own, draw=0, seed=None, stakes=stakes, device="cpu"), a_request(control, id="r2"))
+    first = [reply for reply in replies if reply["id"] == "r1"]
+    assert {"id": "r1", "event": "progress"}.items() <= first[0].items()
+    assert set(first[0]) == {"id", "event", "done", "total", "words"}
+    assert [reply["event"] for reply in replies].count("numbers") == 2
+    numbers = Numbers.from_json(first[-1]["numbers"])
+    assert (numbers.measurement, numbers.looks) == (own.sha256, (64,))
+    sets = SetsTried.from_json(replies[-1]["numbers"])
+    assert (sets.kind, sets.measurement) == ("random_sets", control.sha256)
+
+
+def test_numbers_read_back_are_the_numbers_that_were_sent() -> None:
+    own, _ = the_measurements({"at_most": -0.5})
+    reply = answered(a_request(own))
+    assert Numbers.from_json(reply["numbers"]).values() == reply["numbers"]
+
+
+def test_a_power_control_is_answered_with_the_reference_edits_numbers() -> None:
+    _, control = the_measurements({"between": [-0.05, 0.05]}, "absence", components=["1.0", "1.1"])
+    found = PowerTried.from_json(answered(a_request(control))["numbers"])
+    assert (found.kind, len(found.numbers.prompts)) == ("power", 64)
+
+
+def test_without_stakes_one_look_of_the_prompts_asked_for_is_measured() -> None:
+    own, _ = the_measurements({"at_most": -0.5})
+    assert Numbers.from_json(answered(a_request(own, prompts=10))["numbers"]).looks == (10,)
+    assert Numbers.from_json(answered(a_request(own))["numbers"]).looks == (64,)
+
+
+def test_a_fresh_draw_has_its_seed() -> None:
+    own, _ = the_measurements({"at_most": -0.5})
+    numbers = Numbers.from_json(answered(a_request(own, draw=1, seed="ab" * 32, prompts=5))["numbers"])
+    assert (numbers.draw, numbers.seed) == (1, "ab" * 32)
+    assert answered(a_request(own, draw=1))["event"] == "refused"
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [({"models": []}, "no checkpoint with the weights"), ({"draw": 2}, "needs a seed")],
+)
+def test_what_can_never_be_measured_is_refused_with_its_reason(fields: dict[str, Any], said: str) -> None:
+    own, _ = the_measurements({"at_most": -0.5})
+    reply = answered(a_request(own, **fields))
+    assert reply["event"] == "refused"
+    assert said in reply["reason"]
+
+
+def test_prompts_are_prepared_before_anything_is_measured(random_checkpoints: dict[str, Path]) -> None:
+    loaded = load_folder(random_checkpoints["gpt2"])
+    measurement = a_measurement(loaded, PAIRS, "ablation", components=["1.2@END+1"])
+    reply = answered({**a_request(measurement), "models": [str(loaded.folder)]})
+    assert reply["event"] == "refused"
+    assert "'0 2 1 2 0 1': END+1 lies outside" in reply["reason"]
+
+
+def test_a_line_that_is_no_request_is_answered_and_the_child_lives() -> None:
+    own, _ = the_measurements({"at_most": -0.5})
+    replies = spoken("not json", '{"id": 7}', a_request(own, prompts=4))
+    assert [(reply["id"], reply["event"]) for reply in replies[:2]] == [(None, "errored"), (7, "errored")]
+    assert "measurement: this field is required" in replies[1]["reason"]
+    assert replies[-1]["event"] == "numbers"
+
+
+def test_out_of_memory_is_errored_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    own, _ = the_measurements({"at_most": -0.5})
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+
+    monkeypatch.setattr("workers.engine.serve.measure", fail)
+    reply = answered(a_request(own))
+    assert reply["event"] == "errored"
+    assert reply["reason"].startswith("out of memory")
+
+
+def test_what_a_library_prints_does_not_come_between_the_replies() -> None:
+    code = (
+        "import os, workers.engine.serve as s; replies = s._set_stdout_aside(); "
+        "print('noise'); os.write(1, b'noise'); print('reply', file=replies, flush=True)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.stdout == "reply\n"
+    assert done.stderr.count("noise") == 2
+
+
+def test_a_child_whose_parent_is_gone_ends() -> None:
+    """The parent starts a child that waits for input for ever, prints its number, and is gone."""
+    code = (
+        "import subprocess, sys, os\n"
+        "child = subprocess.Popen([sys.executable, '-m', 'workers.engine', 'serve'], stdin=int(sys.argv[1]))\n"
+        "print(child.pid, flush=True); import time; time.sleep(8); os._exit(9)\n"
+    )
+    read_end, write_end = os.pipe()
+    try:
+        parent = subprocess.Popen(
+            [sys.executable, "-c", code, str(read_end)],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
+            pass_fds=[read_end],
+        )
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        parent.wait(timeout=60)
+        assert ended(child)
+    finally:
+        os.close(read_end)
+        os.close(write_end)
+
+
+def ended(process: int, seconds: float = 30) -> bool:
+    import time
+
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        state = Path(f"/proc/{process}/stat")
+        if not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z":
+            return True
+        time.sleep(0.2)
+    return False

@@ -1,0 +1,131 @@
+"""Editing entries: every change is a new revision, and what follows from it is written in the same transaction."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+
+from wiki import bundles, evidence, projection
+from wiki.actions.queueing import queue
+from wiki.models import Claim, Entry, Finding, Kind, Outcome, Revision, Withdrawal
+from workers.engine.documents import finding as documents
+from workers.engine.documents.document import Invalid, Problem
+from workers.engine.documents.kinds import DOCUMENTS, EntryDocument
+
+Author = User | AnonymousUser | AbstractBaseUser | None
+"""None is the site itself, loading its fixtures."""
+
+
+class Conflict(Exception):
+    """Somebody else's revision came first. current: theirs; sent: the document that was not saved."""
+
+    def __init__(self, current: Revision | None, sent: dict[str, Any]) -> None:
+        super().__init__("the entry was changed since the revision you started from")
+        self.current = current
+        self.sent = sent
+
+
+def publish(kind: str, given: Any, author: Author, summary: str = "", expected_parent: str | None = None) -> Revision:
+    """A document (JSON text or values) as its entry's newest revision; the same content again makes none.
+
+    expected_parent: sha256 of the revision the edit started from. Raises Invalid with every problem, Conflict, and
+    PermissionDenied.
+    """
+    _refuse_unless_allowed(kind, author)
+    document = _read(kind, given)
+    _check_neighbors(document)
+    html = projection.html_of(document)
+    with transaction.atomic():
+        entry, _ = Entry.objects.get_or_create(kind=kind, slug=document.slug, defaults={"title": document.title})
+        entry = Entry.objects.select_for_update().get(pk=entry.pk)
+        if entry.current is not None and entry.current.sha256 == document.sha256:
+            return entry.current
+        if expected_parent is not None and (entry.current is None or entry.current.sha256 != expected_parent):
+            raise Conflict(entry.current, document.values())
+        revision = _add_revision(entry, document, author, summary)
+        _follow(entry, html)
+    return revision
+
+
+def revert(revision: Revision, author: Author, summary: str = "") -> Revision:
+    """An old revision's content as the newest one."""
+    words = summary or f"Back to revision {revision.number}"
+    return publish(revision.entry.kind, revision.text, author, words)
+
+
+def reproject(entry: Entry) -> None:
+    """Rewrites what follows from the entry's current revision and the stored runs."""
+    assert entry.current is not None
+    html = projection.html_of(entry.current.document)
+    with transaction.atomic():
+        finding = projection.project(entry, html)
+        if finding is not None:
+            evidence.refresh(finding)
+
+
+def _read(kind: str, given: Any) -> EntryDocument:
+    if kind not in DOCUMENTS:
+        raise Invalid([Problem("kind", f"{kind!r} is not a kind of entry; known: {', '.join(DOCUMENTS)}")])
+    return DOCUMENTS[kind].read(given) if isinstance(given, str | bytes) else DOCUMENTS[kind].from_json(given)
+
+
+def _refuse_unless_allowed(kind: str, author: Author) -> None:
+    if author is None:
+        return
+    if not isinstance(author, User) or not author.is_active:
+        raise PermissionDenied("sign in to edit")
+    if kind == Kind.MODEL and not author.is_staff:
+        raise PermissionDenied("models are registered by stewards, since workers load their weights")
+
+
+def _check_neighbors(document: EntryDocument) -> None:
+    """Raises Invalid with what the document's neighbors show to be wrong with it."""
+    if isinstance(document, documents.Finding):
+        bundles.of_document(document).checked()
+
+
+def _add_revision(entry: Entry, document: EntryDocument, author: Author, summary: str) -> Revision:
+    parent = entry.current
+    revision = Revision.objects.create(
+        entry=entry,
+        number=1 if parent is None else parent.number + 1,
+        text=document.text,
+        sha256=document.sha256,
+        parent=parent,
+        author=author if isinstance(author, User) else None,
+        summary=summary[:300],
+    )
+    entry.current = revision
+    entry.save(update_fields=["current"])
+    return revision
+
+
+def _follow(entry: Entry, html: str) -> None:
+    """What follows from an entry's new revision."""
+    failed = list(Claim.objects.filter(finding__entry=entry, outcome=Outcome.FAILS))
+    finding = projection.project(entry, html)
+    if finding is not None:
+        assert entry.current is not None
+        _withdraw(entry.current, failed, finding)
+        queue(finding)
+        evidence.refresh(finding)
+
+
+def _withdraw(revision: Revision, failed: list[Claim], finding: Finding) -> None:
+    """Claims that had failed and that the new revision no longer makes stay listed for good."""
+    staked = set(finding.claims.runnable().values_list("expectation", flat=True))
+    for claim in failed:
+        if claim.expectation_id not in staked:
+            Withdrawal.objects.get_or_create(
+                entry=revision.entry,
+                expectation=claim.expectation,
+                defaults={
+                    "claim": claim.slug,
+                    "sentence": claim.sentence,
+                    "verdict": claim.verdict,
+                    "revision": revision,
+                },
+            )

@@ -1,0 +1,191 @@
+"""From stored runs to verdicts and badges: reads rows, asks the pure functions, writes the caches."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any, cast
+
+from wiki.models import Claim, Finding, Measurement, Node, Outcome, Run, RunState, Worker
+from workers.engine.badge import Badge, badge
+from workers.engine.claim_state import ClaimState
+from workers.engine.documents import finding as documents
+from workers.engine.documents import measurement as measurements
+from workers.engine.documents.canonical import canonical
+from workers.engine.documents.document import Invalid, Problem
+from workers.engine.documents.expect import FORMS, ClaimKind, Expect
+from workers.engine.judge import judge
+from workers.engine.numbers import Control, Numbers, PowerTried, SetsTried
+from workers.engine.verdict import Gate, Stake, Verdict
+
+log = logging.getLogger("interpedia.evidence")
+CONTROLS: dict[str, type[SetsTried] | type[PowerTried]] = {"random_sets": SetsTried, "power": PowerTried}
+
+
+def refresh(finding: Finding) -> None:
+    """Every verdict of the finding, and its badge, computed anew."""
+    for claim in finding.claims.runnable().with_evidence():
+        refresh_verdict(claim)
+    refresh_badge(finding)
+
+
+def refresh_concerned_by(measurement: Measurement) -> None:
+    """The verdicts that rest on the measurement, and the badges of all findings that have one of them."""
+    claims = Claim.objects.concerned_by(measurement).with_evidence()
+    findings = {refresh_verdict(claim).finding for claim in claims}
+    for finding in findings:
+        refresh_badge(finding)
+
+
+def refresh_verdict(claim: Claim) -> Claim:
+    """A claim that cannot be judged has errored, and says why: it must not keep others from theirs."""
+    try:
+        verdict = verdict_of(claim)
+    except Exception as error:  # whatever it is, the claim earns nothing, and the log has the traceback
+        log.exception("claim %s of %s cannot be judged", claim.slug, claim.finding.slug)
+        verdict = Verdict(outcome="errored", reason=f"cannot be judged: {type(error).__name__}: {error}")
+    claim.verdict = "" if verdict is None else verdict.text
+    claim.outcome = "" if verdict is None else verdict.outcome
+    claim.save(update_fields=["verdict", "outcome"])
+    return claim
+
+
+def refresh_badge(finding: Finding) -> None:
+    """From the cached verdicts: the badge, its words, and what covers each node and edge."""
+    found = badge_of(finding)
+    Finding.objects.filter(pk=finding.pk).update(
+        badge=found.state, badge_reason=found.reason[:500], badge_detail=_detail(found)
+    )
+    for node in finding.nodes.all():
+        Node.objects.filter(pk=node.pk).update(coverage=found.nodes[node.component])
+    for edge in finding.edges.all():
+        type(edge).objects.filter(pk=edge.pk).update(coverage=found.edges[edge.sender, edge.receiver])
+
+
+def badge_of(finding: Finding) -> Badge:
+    assert finding.entry.current is not None
+    document = finding.entry.current.document
+    assert isinstance(document, documents.Finding)
+    states = {claim.slug: state_of(claim) for claim in finding.claims.runnable().with_evidence()}
+    return badge(document, states, withdrawn_after_failing=finding.entry.withdrawals.count())
+
+
+def state_of(claim: Claim) -> ClaimState:
+    """Where a runnable claim stands, from its cached verdict and its runs."""
+    assert claim.measurement is not None and claim.expectation is not None
+    late = claim.expectation.stated_after_measuring
+    return ClaimState(
+        verdict=Verdict.read(claim.verdict) if claim.verdict else None,
+        waiting=Run.objects.of_claim(claim).open().exists(),
+        no_worker=not claim.verdict and not can_be_run(claim.measurement.weights),
+        stated_after_measuring=claim.expectation.earlier if late else None,
+        reworded=claim.reworded,
+    )
+
+
+def can_be_run(weights: str) -> bool:
+    """Whether a living worker can load the weights. While no worker lives, nobody knows, and one may come."""
+    alive = list(Worker.objects.alive())
+    return not alive or any(worker.can_load(weights) for worker in alive)
+
+
+def verdict_of(claim: Claim) -> Verdict | None:
+    """What the claim's runs say; None while one that it needs has not ended."""
+    assert claim.measurement_id is not None and claim.expectation is not None
+    needed = [Run.objects.newest_of(claim.measurement_id, draw) for draw in claim.expectation.draws]
+    ended = [run for run in needed if run is not None and not run.is_open]
+    if len(ended) < len(needed):
+        return None
+    if faults := [_fault(run) for run in ended if run.state != RunState.FINISHED]:
+        return Verdict(outcome="errored", reason="; ".join(dict.fromkeys(faults)))
+    return _controlled(claim, list(_draws(claim, ended[0].draw)))
+
+
+def _controlled(claim: Claim, draws: list[Numbers]) -> Verdict | None:
+    """With the control, where the claim has one: only a claim that fails fails without it."""
+    stake, gate = stake_of(claim), gate_of(claim)
+    if claim.control_id is None:
+        return judge(stake, gate, draws, None)
+    control = Run.objects.newest_of(claim.control_id, 0)
+    if control is not None and control.state == RunState.FINISHED:
+        return judge(stake, gate, draws, control_in(control))
+    without = judge(stake, gate, draws, None)
+    if without.outcome == Outcome.FAILS:
+        return without
+    if control is None or control.is_open:
+        return None
+    return Verdict(outcome="errored", reason=f"its control: {_fault(control)}")
+
+
+def stake_of(claim: Claim) -> Stake:
+    assert claim.measurement is not None
+    measured = measurements.Measurement.read(claim.measurement.text)
+    kind: ClaimKind = "absence" if claim.kind == "absence" else "effect"
+    return Stake(technique=measured.technique, spec=measured.spec, expect=expect_of(claim), kind=kind)
+
+
+def expect_of(claim: Claim) -> Expect:
+    stated = json.loads(claim.expect)
+    form = next(form for key, form in FORMS.items() if key in stated)
+    return cast(Expect, form.from_json(stated))
+
+
+def gate_of(claim: Claim) -> Gate | None:
+    return Gate(**json.loads(claim.gate)) if claim.gate else None
+
+
+def control_in(run: Run) -> Control:
+    """A finished control's numbers, as the type they are of."""
+    return CONTROLS[json.loads(run.numbers)["kind"]].read(run.numbers)
+
+
+def stakes_on(run: Run) -> list[dict[str, Any]]:
+    """What is staked on the run now: it goes on until each of these is decided."""
+    claims = [claim for claim in Claim.objects.concerned_by(run.measurement).with_evidence() if _needs(claim, run)]
+    stated = dict.fromkeys((claim.expect, claim.kind, claim.gate) for claim in claims)
+    return [{"expect": json.loads(e), "kind": kind, "gate": json.loads(g) if g else None} for e, kind, g in stated]
+
+
+def _needs(claim: Claim, run: Run) -> bool:
+    assert claim.expectation is not None
+    return claim.control_id == run.measurement_id or run.draw in claim.expectation.draws
+
+
+def read_numbers(run: Run, given: Any) -> Numbers | SetsTried | PowerTried:
+    """What the engine answered, as its type; raises Invalid unless it is of this very run."""
+    kind = given.get("kind") if isinstance(given, dict) and run.measurement.is_control else None
+    numbers = CONTROLS[kind].from_json(given) if kind in CONTROLS else Numbers.from_json(given)
+    measured = numbers.numbers if isinstance(numbers, PowerTried) else numbers
+    if (measured.measurement, measured.draw) != (run.measurement_id, run.draw):
+        raise Invalid([Problem("measurement", "the engine answered for another measurement or draw")])
+    if run.seed and measured.seed not in (run.seed, None):
+        raise Invalid([Problem("seed", "the engine drew other prompts than those asked for")])
+    if run.measurement.is_control == isinstance(numbers, Numbers):
+        raise Invalid([Problem("kind", "the engine took a control for a claim, or the reverse")])
+    return numbers
+
+
+def _draws(claim: Claim, first: int) -> Iterator[Numbers]:
+    """All finished draws the expectation may be judged on: nobody chooses among them, later ones only add."""
+    finished = Run.objects.finished().filter(measurement=claim.measurement_id, draw__gte=first)
+    for run in finished.order_by("draw"):
+        yield Numbers.read(run.numbers)
+
+
+def _fault(run: Run) -> str:
+    return f"refused: {run.reason}" if run.state == RunState.REFUSED else run.reason
+
+
+def _detail(found: Badge) -> str:
+    """The whole badge as canonical JSON text."""
+    return canonical(
+        {
+            "state": found.state,
+            "reason": found.reason,
+            "notes": list(found.notes),
+            "nodes": dict(found.nodes),
+            "edges": [[sender, receiver, coverage] for (sender, receiver), coverage in found.edges.items()],
+            "counts": vars(found.counts),
+        }
+    )

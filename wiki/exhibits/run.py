@@ -1,0 +1,135 @@
+"""What a finished run shows: pictures, facts, environment. Finished runs never change, so each is read only once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import assert_never
+
+from django.core.cache import cache
+from django.utils.safestring import SafeString
+
+from wiki.evidence import control_in
+from wiki.exhibits.words import unit
+from wiki.models import Run, RunState
+from wiki.pictures.control import control_histogram
+from wiki.pictures.spread import Strip, spread
+from wiki.pictures.svg import figure
+from workers.engine.documents.measurement import Measurement, RandomSets
+from workers.engine.metrics import METRICS
+from workers.engine.numbers import Arm, Environment, Numbers, PowerTried, SetsTried, Soundness
+
+Facts = tuple[tuple[str, str], ...]
+MOST_ARMS = 6
+SHOWN_AS = 1  # raised when the pictures or facts change, so that cached ones are not shown any more
+KEPT_FOR = 7 * 24 * 3600  # seconds
+
+
+@dataclass(frozen=True)
+class RunExhibit:
+    """spread: of an arm's values over prompts. control: the histogram of random sets, where it is such a control."""
+
+    facts: Facts = ()
+    environment: Facts = ()
+    spread: SafeString | None = None
+    caption: str = ""
+    control: SafeString | None = None
+    components: tuple[str, ...] = field(default=())
+
+
+def exhibit(run: Run) -> RunExhibit:
+    """Empty until the run has finished. Reads `run.numbers` only if nobody did before."""
+    if run.state != RunState.FINISHED:
+        return RunExhibit()
+    assert run.finished_at is not None
+    key = f"run-exhibit-{SHOWN_AS}-{run.measurement_id}-{run.draw}-{run.finished_at.timestamp()}"
+    shown: RunExhibit | None = cache.get(key)
+    if shown is None:
+        shown = _exhibit(run)
+        cache.set(key, shown, KEPT_FOR)
+    return shown
+
+
+def _exhibit(run: Run) -> RunExhibit:
+    measurement = Measurement.read(run.measurement.text)
+    if measurement.control is None:
+        return _of_numbers(Numbers.read(run.numbers), measurement)
+    control = control_in(run)
+    match control:
+        case SetsTried():
+            return _of_sets(control, measurement)
+        case PowerTried():
+            shown = _of_numbers(control.numbers, measurement)
+            return RunExhibit(shown.facts, shown.environment, shown.spread, shown.caption, None, control.components)
+        case _:
+            assert_never(control)
+
+
+def _of_numbers(numbers: Numbers, measurement: Measurement) -> RunExhibit:
+    metric = measurement.spec.metric
+    strips = tuple(_strips(numbers, metric))
+    count = len(numbers.prompts)
+    edited = " Edited: with the intervention." if numbers.edited else ""
+    caption = f"{metric.replace('_', ' ').capitalize()} on each of the {count} prompts of draw {numbers.draw}.{edited}"
+    return RunExhibit(
+        facts=(
+            ("Prompts", f"{count} ({', '.join(str(look) for look in numbers.looks)} at the looks)"),
+            ("Independent unit", numbers.unit),
+            ("Population", numbers.population),
+            *_soundness(numbers.soundness),
+        ),
+        environment=_environment(numbers.environment),
+        spread=spread(strips, METRICS[metric].unit) if count else None,
+        caption=caption,
+    )
+
+
+def _strips(numbers: Numbers, metric: str) -> Iterator[Strip]:
+    arms: list[tuple[str, str, Arm]] = [("untouched", "clean", numbers.clean)]
+    if numbers.corrupted is not None:
+        arms.append(("corrupted", "corrupted", numbers.corrupted))
+    if numbers.floor is not None:
+        arms.append(("floor", "corrupted", numbers.floor))
+    for edited in numbers.edited[:MOST_ARMS]:
+        label = edited.components[0] if len(numbers.edited) > 1 and len(edited.components) == 1 else "edited"
+        arms.append((label, "edited", edited.arm))
+    for label, kind, arm in arms:
+        yield Strip(label, kind, arm[metric])
+
+
+def _of_sets(tried: SetsTried, measurement: Measurement) -> RunExhibit:
+    control = measurement.control
+    assert isinstance(control, RandomSets)
+    values = [one.value for one in tried.tried]
+    extreme = sum(value >= tried.own if control.toward == "above" else value <= tried.own for value in values)
+    picture = control_histogram(values, tried.own, extreme, control.toward, unit(measurement.spec)) if values else None
+    return RunExhibit(
+        facts=(
+            ("Random sets", f"{len(values)} of {tried.possible} possible, drawn from: {tried.pool}"),
+            ("Prompts", str(len(tried.prompts))),
+            ("Left out", ", ".join(tried.excluded) or "nothing"),
+            *_soundness(tried.soundness),
+        ),
+        environment=_environment(tried.environment),
+        control=picture,
+    )
+
+
+def _soundness(soundness: Soundness) -> Facts:
+    facts = [("Every hook wrote", "yes" if soundness.wrote else "no")]
+    if soundness.largest_change is not None:
+        facts.append(("Largest change of a written value", figure(soundness.largest_change)))
+    if soundness.null_difference is not None:
+        facts.append(("Change when each value is replaced by itself", figure(soundness.null_difference)))
+    if soundness.oracle_difference is not None:
+        told = f"{figure(soundness.oracle_difference)} on {soundness.oracle_prompts} prompts"
+        facts.append(("Difference to plain hooks", told))
+    return (*facts, ("Noise floor", figure(soundness.noise_floor)))
+
+
+def _environment(environment: Environment) -> Facts:
+    values = environment.values()
+    flags = json.dumps(values.pop("flags"), sort_keys=True)
+    told = [(name.replace("_", " "), "none" if value is None else str(value)) for name, value in values.items()]
+    return (*told, ("flags", flags))

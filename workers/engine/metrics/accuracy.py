@@ -1,0 +1,22 @@
+"""Accuracy: whether the most likely token of the whole vocabulary is among the right ones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workers.engine.metrics import Metric
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from workers.engine.answers import AnswerTable
+
+
+def value(logits: Tensor, answers: AnswerTable) -> Tensor:
+    """(batch, n_reads, vocabulary) -> (batch,). Of equal logits the first token counts as the most likely."""
+    likeliest = logits.argmax(-1, keepdim=True)  # (batch, n_reads, 1)
+    hit = ((answers.right == likeliest) & answers.right_real).any(-1)
+    return answers.mean(hit.float())
+
+
+METRIC = Metric(unit="share of answers", null=None, rows="all", bounds=(0.0, 1.0), needs_wrong=False, value=value)

@@ -1,0 +1,19 @@
+"""Attention weight: read from a head's pattern, not from logits; the technique `attention_pattern` brings it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Never
+
+from workers.engine.metrics import Metric
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from workers.engine.answers import AnswerTable
+
+
+def value(logits: Tensor, answers: AnswerTable) -> Never:
+    raise TypeError("attention weights are not read off logits")
+
+
+METRIC = Metric(unit="attention weight", null=0.0, rows="none", bounds=(0.0, 1.0), needs_wrong=False, value=value)

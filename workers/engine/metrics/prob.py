@@ -1,0 +1,20 @@
+"""Probability: of the right tokens together; of a set it is the sum."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workers.engine.metrics import Metric
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from workers.engine.answers import AnswerTable
+
+
+def value(logits: Tensor, answers: AnswerTable) -> Tensor:
+    """(batch, n_reads, vocabulary) -> (batch,)."""
+    return answers.mean(answers.log_prob_of_right(logits).exp())
+
+
+METRIC = Metric(unit="probability", null=0.0, rows="all", bounds=(0.0, 1.0), needs_wrong=False, value=value)

@@ -1,0 +1,43 @@
+"""Techniques: ways to test a claim. One file each; the folder is the registry, the file name is the key.
+
+A file holds, in this order: a docstring (what it tests, when it holds, its source), `Spec` (frozen), `run`,
+`sentence`, `TECHNIQUE`. Torch is imported only inside `run`. Gate, draws, intervals, controls and judgement are
+shared code that no technique can leave out.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from workers.engine.documents.spec import Spec
+from workers.engine.registry import Registry
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from workers.engine.setting import Effects, Setting
+
+
+@dataclass(frozen=True)
+class Technique:
+    """causal: an effect of it can cover nodes. gated: the model must show the behavior first (EVIDENCE 3.1).
+
+    controlled: random sets of components are its specificity control (3.5). edits: it intervenes, so the positive
+    control applies (3.2). run(setting, specs) -> one effect per spec, each with a value per prompt.
+    sentence(spec) -> what is measured, in words, beginning with a verb in -ing, e.g. "knocking out 9.9 …".
+    """
+
+    version: int
+    spec: type[Spec]
+    causal: bool
+    gated: bool
+    controlled: bool
+    edits: bool
+    run: Callable[[Setting, Sequence[Any]], Effects]
+    sentence: Callable[[Any], str]
+
+
+TECHNIQUES: Registry[Technique] = Registry(sys.modules[__name__], "TECHNIQUE", Technique)

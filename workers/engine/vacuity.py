@@ -1,0 +1,109 @@
+"""Does the expectation say anything? Judged against the null value and the size of the effects (EVIDENCE 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import assert_never
+
+from workers.engine.documents.expect import AtLeast, AtMost, Between, Expect, RankAtMost, SetEquals, Top, Value, bounds
+from workers.engine.null import null_value
+from workers.engine.numbers import Edited
+from workers.engine.report import Share, gap, in_reported_units, nothing_done, reported
+from workers.engine.statistics import estimate
+from workers.engine.verdict import Stake
+
+LOOSE = 0.25
+WIDEST_ABSENCE = 0.20
+WIDEST_ABSENCE_OF_METRIC = 0.10
+SMALLEST_EFFECT = 0.01
+
+
+def is_vacuous(stake: Stake, edits: bool, shares: Sequence[Share], chance: float) -> bool:
+    null = null_value(stake.spec, chance)
+    match stake.kind:
+        case "effect":
+            return any(_meets(stake.expect, number) for number in (null, *_idle(stake, edits, shares, chance)))
+        case "absence":
+            return _too_wide(stake.expect, null, _widest_absence(stake, shares))
+        case _:
+            assert_never(stake.kind)
+
+
+def is_loose(stake: Stake) -> bool:
+    """A tolerance above a quarter of the value; `between` counts as its middle and half its width.
+
+    An absence has no value to compare with: its width is bounded by `_too_wide`.
+    """
+    expect = stake.expect
+    if stake.kind == "absence":
+        return False
+    match expect:
+        case Value():
+            return expect.tolerance > LOOSE * abs(expect.value)
+        case Between():
+            low, high = expect.between
+            return (high - low) / 2 > LOOSE * abs(high + low) / 2
+        case AtLeast() | AtMost() | Top() | RankAtMost() | SetEquals():
+            return False
+        case _:
+            assert_never(expect)
+
+
+def smallest_effect(stake: Stake, share: Share) -> float:
+    """The smallest effect of interest, in reported units: 1 % of the gap, or of the metric where there is none."""
+    return _share_of_effects(stake, share, SMALLEST_EFFECT)
+
+
+def _idle(stake: Stake, edits: bool, shares: Sequence[Share], chance: float) -> list[float]:
+    """What would be reported had nothing been done: an edit that does nothing must not meet the claim.
+
+    A raw number is also what the untouched run shows; keeping only some components starts from keeping none.
+    """
+    spec = stake.spec
+    if not edits or spec.contrast:
+        return []
+    return [float(estimate(reported(spec, share, [_nothing(stake, share)], chance))[0]) for share in shares]
+
+
+def _nothing(stake: Stake, share: Share) -> Edited:
+    values = tuple(float(value) for value in nothing_done(stake.spec, share))
+    return Edited(components=("nothing",), arm={stake.spec.metric: values})
+
+
+def _widest_absence(stake: Stake, shares: Sequence[Share]) -> float:
+    corrupted = all(share.numbers.corrupted is not None for share in shares)
+    allowed = WIDEST_ABSENCE if corrupted else WIDEST_ABSENCE_OF_METRIC
+    return min(_share_of_effects(stake, share, allowed) for share in shares)
+
+
+def _share_of_effects(stake: Stake, share: Share, part: float) -> float:
+    """Fractions and correlations are shares already: of 1."""
+    if stake.spec.statistic in ("fraction", "correlation"):
+        return part
+    return in_reported_units(stake.spec, share, part * gap(stake.spec, share))
+
+
+def _meets(expect: Expect, number: float) -> bool:
+    match expect:
+        case Value() | AtLeast() | AtMost() | Between():
+            least, most = bounds(expect)
+            return least <= number <= most
+        case SetEquals():
+            return number > expect.threshold if expect.order == "largest" else number < expect.threshold
+        case Top() | RankAtMost():
+            return False
+        case _:
+            assert_never(expect)
+
+
+def _too_wide(expect: Expect, null: float, widest: float) -> bool:
+    """Wider than may be around the null value, on either side; or not around it at all."""
+    match expect:
+        case Value() | Between() | AtLeast() | AtMost():
+            least, most = bounds(expect)
+            slack = widest * (1 + 1e-9)
+            return not (least <= null <= most and null - least <= slack and most - null <= slack)
+        case Top() | RankAtMost() | SetEquals():
+            return True
+        case _:
+            assert_never(expect)
