@@ -12,7 +12,7 @@ from wiki.pictures.svg import Scale, axis, element, figure, picture, scale_over,
 
 WIDTH = 420
 LABEL = 104
-RIGHT = 58
+RIGHT = 72
 ROW = 44
 TOP = 8
 BINS = 48

@@ -32,7 +32,7 @@ def sentence(claim: Claim, behavior_title: str, groups: Groups) -> str:
         return claim.statement
     spec = spelled_out(claim.spec, groups)
     doing = TECHNIQUES[claim.technique].sentence(spec)
-    subject = doing[:1].upper() + doing[1:] + ("," if "," in doing else "")
+    subject = doing[:1].upper() + doing[1:] + ("," if spec.given or spec.contrast else "")
     where = _where(spec, behavior_title)
     absence = " (that is, next to nothing)" if claim.kind == "absence" else ""
     return f"{subject} {_predicate(spec, claim.expect, where)}{_over(spec, claim.expect)}{absence}."

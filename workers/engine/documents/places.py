@@ -17,8 +17,11 @@ Stated = TypeVar("Stated", Spec, Given)
 
 def components_of(places: Iterable[str], groups: Groups, dimensions: Dimensions) -> tuple[Component, ...]:
     """`("#movers@END", "9.*")` -> the components meant, sorted."""
-    written = {place for text in places for place in _written_out(text, groups, dimensions)}
-    return tuple(sorted(written, key=lambda place: place.sort_key))
+    return _in_order(place for text in places for place in _written_out(text, groups, dimensions))
+
+
+def _in_order(places: Iterable[Component]) -> tuple[Component, ...]:
+    return tuple(sorted(set(places), key=lambda place: place.sort_key))
 
 
 def written_out(spec: Spec, groups: Groups, dimensions: Dimensions) -> Spec:
@@ -35,7 +38,7 @@ def spelled_out(spec: Spec, groups: Groups) -> Spec:
 
 def _with_members(stated: Stated, groups: Groups) -> Stated:
     named = {
-        name: tuple(dict.fromkeys(str(place) for text in places for place in _members(text, groups)))
+        name: tuple(map(str, _in_order(place for text in places for place in _members(text, groups))))
         for name, places in place_fields(stated)
     }
     return stated.model_copy(update=named)
@@ -60,7 +63,7 @@ def _members(text: str, groups: Groups) -> Iterator[Component]:
         yield component(text)
         return
     name, position = named
-    for member in sorted(map(component, groups[name]), key=lambda place: place.sort_key):
+    for member in map(component, groups[name]):
         yield replace(member, position=position or member.position)
 
 
