@@ -61,9 +61,20 @@ def test_a_token_is_printed_once_and_kept_hashed(people):
 
 
 @pytest.mark.django_db
-def test_a_token_for_nobody_is_one_line():
-    with pytest.raises(CommandError, match="there is no 'eve'"):
-        call_command("token", "eve")
+def test_a_new_name_becomes_an_account_for_scripts_that_nobody_can_sign_in_with():
+    out, err = StringIO(), StringIO()
+    call_command("token", "importer", stdout=out, stderr=err)
+    importer = TokenAuthentication().authenticate_credentials(out.getvalue().strip().encode())[0]
+    assert (importer.username, importer.is_staff, importer.has_usable_password()) == ("importer", False, False)
+    assert "new account" in err.getvalue()
+
+
+def test_a_token_makes_nobody_a_steward_who_is_there_already(people):
+    with pytest.raises(CommandError, match="no steward"):
+        call_command("token", "ada", steward=True)
+    actions.deactivate(people.ada)
+    with pytest.raises(CommandError, match="deactivated"):
+        call_command("token", "ada")
 
 
 def test_who_leaves_keeps_the_words_and_loses_the_tokens(people):

@@ -1,7 +1,7 @@
 """Every change of state, one verb each. Nothing else in the site writes what lasts."""
 
 from wiki.actions.editing import Conflict, publish, reproject, revert
-from wiki.actions.people import deactivate, invite_steward, is_welcome, make_token, welcome
+from wiki.actions.people import deactivate, invite_steward, is_welcome, make_token, script_account, welcome
 from wiki.actions.queueing import CHECK, queue, queue_all, ring, ring_for_waiting, try_again
 from wiki.actions.running import (
     beat,
@@ -37,6 +37,7 @@ __all__ = [
     "requeue_lost",
     "revert",
     "ring",
+    "script_account",
     "ring_for_waiting",
     "see_worker",
     "sweep",

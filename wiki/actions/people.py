@@ -47,6 +47,25 @@ def welcome(token: str, username: str, password: str) -> User:
     return person
 
 
+def script_account(name: str, steward: bool) -> tuple[User, bool]:
+    """The person of that name, or a new account that has tokens and no password, and whether it is new.
+
+    Raises ValidationError for a name that cannot be had; nobody who is there already is made a steward by this.
+    """
+    person = User.objects.filter(username=name).first()
+    if person is not None and not person.is_active:
+        raise ValidationError(f"{name!r} was deactivated; choose another name")
+    if person is not None and steward and not person.is_staff:
+        raise ValidationError(f"{name!r} is there already and no steward; choose another name")
+    if person is not None:
+        return person, False
+    person = User(username=name, is_staff=steward)
+    person.set_unusable_password()
+    person.full_clean()
+    person.save()
+    return person, True
+
+
 def make_token(person: User) -> str:
     """A token for scripts: shown this once, stored hashed."""
     _, token = AuthToken.objects.create(user=person)
