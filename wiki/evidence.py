@@ -17,6 +17,7 @@ from workers.engine.documents.document import Invalid, Problem
 from workers.engine.documents.expect import FORMS, ClaimKind, Expect
 from workers.engine.judge import judge
 from workers.engine.numbers import Control, Numbers, PowerTried, SetsTried
+from workers.engine.variants import changes_sign
 from workers.engine.verdict import Gate, Stake, Verdict
 
 log = logging.getLogger("interpedia.evidence")
@@ -47,7 +48,8 @@ def refresh_verdict(claim: Claim) -> Claim:
         verdict = Verdict(outcome="errored", reason=f"cannot be judged: {type(error).__name__}: {error}")
     claim.verdict = "" if verdict is None else verdict.text
     claim.outcome = "" if verdict is None else verdict.outcome
-    claim.save(update_fields=["verdict", "outcome"])
+    claim.depends_on_ablation = verdict is not None and verdict.measured is not None and _depends_on_ablation(claim)
+    claim.save(update_fields=["verdict", "outcome", "depends_on_ablation"])
     return claim
 
 
@@ -81,6 +83,7 @@ def state_of(claim: Claim) -> ClaimState:
         no_worker=not claim.verdict and not can_be_run(claim.measurement.weights),
         stated_after_measuring=claim.expectation.earlier if late else None,
         reworded=claim.reworded,
+        depends_on_ablation=claim.depends_on_ablation,
     )
 
 
@@ -118,9 +121,27 @@ def _controlled(claim: Claim, draws: list[Numbers]) -> Verdict | None:
     return Verdict(outcome="errored", reason=f"its control: {_fault(control)}")
 
 
+def _depends_on_ablation(claim: Claim) -> bool:
+    """Whether the effect has the other sign, on the public draw, when the components are ablated in another way."""
+    assert claim.measurement is not None and claim.measurement_id is not None
+    own = Run.objects.finished().filter(measurement=claim.measurement_id).order_by("draw").first()
+    variants = Run.objects.finished().filter(measurement__in=claim.measurement.variants.all(), draw=0)
+    if own is None or not variants:
+        return False
+    stake, gate, numbers = stake_of(claim), gate_of(claim), Numbers.read(own.numbers)
+    return any(
+        changes_sign(stake, gate, numbers, Numbers.read(run.numbers), _measured(run.measurement).spec)
+        for run in variants.select_related("measurement")
+    )
+
+
+def _measured(measurement: Measurement) -> measurements.Measurement:
+    return measurements.Measurement.read(measurement.text)
+
+
 def stake_of(claim: Claim) -> Stake:
     assert claim.measurement is not None
-    measured = measurements.Measurement.read(claim.measurement.text)
+    measured = _measured(claim.measurement)
     kind: ClaimKind = "absence" if claim.kind == "absence" else "effect"
     return Stake(technique=measured.technique, spec=measured.spec, expect=expect_of(claim), kind=kind)
 

@@ -15,6 +15,7 @@ from workers.engine.documents.bundle import Bundle, behavior_of, control_of, mea
 from workers.engine.documents.canonical import canonical
 from workers.engine.documents.expect import expectation_hash
 from workers.engine.documents.finding import Claim
+from workers.engine.documents.measurement import variants_of
 from workers.engine.documents.model import Hub
 from workers.engine.prompts import GENERATORS
 
@@ -40,12 +41,18 @@ def _stake(bundle: Bundle, claim: Claim) -> Staked:
     own = _measurement(measurement_of(bundle, claim), control_of=None)
     control = control_of(bundle, claim)
     gate = _gate(bundle, claim)
+    if claim.kind == "effect":
+        own.variants.set(_measurement(variant, control_of=None) for variant in variants_of(_document(own)))
     return Staked(
         gate=canonical(gate),
         measurement=own,
         control=None if control is None else _measurement(control, control_of=own),
         expectation=_expectation(own, expectation_hash(claim.expect, claim.kind, gate)),
     )
+
+
+def _document(row: Measurement) -> documents.Measurement:
+    return documents.Measurement.read(row.text)
 
 
 def _gate(bundle: Bundle, claim: Claim) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def test_a_finished_run_shows_its_numbers_and_its_seed(anyone):
     assert (shown["state"], shown["seed"]) == ("finished", run.seed)
     assert len(shown["numbers"]["prompts"]) == 64
     rows = anyone.get("/api/v1/runs/?state=finished").json()["results"]
-    assert len(rows) == 5
+    assert len(rows) == 7
     assert "numbers" not in rows[0]
 
 

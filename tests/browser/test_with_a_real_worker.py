@@ -63,5 +63,6 @@ def test_an_edited_claim_is_measured_anew_and_the_badge_comes_back(site, chromiu
     page.locator("#verdict .badge", has_text="Refuted").wait_for()
     claim = page.locator("#claim-needed").inner_text()
     assert "at most −1.5" in claim and "stated after measuring" in claim
-    assert site.rows("SELECT draw FROM wiki_run WHERE state = 'finished' ORDER BY draw") == [(0,), (0,), (1,), (2,), (3,)]
+    fresh = site.rows("SELECT draw FROM wiki_run WHERE state = 'finished' AND draw > 1 ORDER BY draw")
+    assert fresh == [(2,), (3,)]
     context.close()

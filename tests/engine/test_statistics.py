@@ -156,7 +156,7 @@ def test_a_correlation_is_covered() -> None:
 
 
 def test_a_whole_population_has_no_interval() -> None:
-    assert ends(sample([0.0, 1.0, 1.0], whole=True)) == pytest.approx((2 / 3, 2 / 3))
+    assert ends(sample([0.0, 1.0, 1.0] * 3, whole=True)) == pytest.approx((2 / 3, 2 / 3))
 
 
 def test_a_handful_of_units_says_nothing() -> None:

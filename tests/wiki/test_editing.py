@@ -1,5 +1,7 @@
 """Publishing, reverting, conflicts: every change of an entry is a new revision."""
 
+import json
+
 import pytest
 from django.core.exceptions import PermissionDenied
 
@@ -26,14 +28,17 @@ def test_publishing_a_finding_makes_its_rows_and_queues_two_draws_and_a_control(
         ("ablation", False, 0),
         ("ablation", False, 1),
         ("ablation", True, 0),
+        ("ablation", False, 0),
+        ("ablation", False, 0),
     ]
+    last = [run.measurement for run in Run.objects.waiting()][-2:]
+    assert {json.loads(measurement.text)["spec"]["ablation"] for measurement in last} == {"zero", "resample"}
 
 
 def test_the_public_draw_has_no_seed_and_fresh_draws_and_controls_have_their_own(ada):
     publish(ada, KNOCK_OUT)
     seeds = [run.seed for run in Run.objects.order_by("id")]
-    assert seeds[0] == ""
-    assert all(len(seed) == 64 for seed in seeds[1:])
+    assert [len(seed) for seed in seeds] == [0, 64, 64, 0, 0]
     assert len(set(seeds)) == 3
 
 

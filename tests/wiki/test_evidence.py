@@ -11,6 +11,7 @@ from tests.wiki.documents import DOES, KNOCK_OUT, finding, publish
 from tests.wiki.work import work_off, worker
 from wiki import actions, bundles, evidence
 from wiki.models import Expectation, Measurement, Run
+from wiki.models.run import Priority
 from workers.engine.seeds import fresh_seed
 
 pytestmark = pytest.mark.usefixtures("neighbors")
@@ -191,3 +192,30 @@ def test_a_threshold_moved_after_measuring_is_another_stake_judged_on_new_draws(
     staked = finding().claims.get(slug="does").expectation
     assert (staked.stated_after_measuring, staked.first_draw, staked.earlier) == (True, 2, 1)
     assert finding().badge == "checking"
+
+
+def record_variants(spoilt: int) -> None:
+    """The draws of the verdict show a fall of accuracy; the other kinds of ablation leave `spoilt` prompts right."""
+    while (run := actions.claim_run(worker())) is not None:
+        on_variant = run.priority == Priority.NOTE
+        numbers = documents.measured(run, right=40, spoilt=spoilt if on_variant else 0)
+        assert actions.record_numbers(run, numbers)
+
+
+@pytest.mark.parametrize(("spoilt", "depends"), [(64, True), (40, False), (0, False)])
+def test_an_effect_that_changes_its_sign_with_the_kind_of_ablation_says_so(spoilt, depends):
+    lenient = {**documents.BEHAVIOR, "threshold": 0.2}
+    pin = {"slug": "repeat", "revision": actions.publish("behavior", lenient, author=None).sha256}
+    publish(None, KNOCK_OUT, behavior=pin)
+    record_variants(spoilt)
+    assert verdict("knock-out")["outcome"] == "holds"
+    assert finding().claims.get().depends_on_ablation is depends
+    assert ("depends on ablation" in json.loads(finding().badge_detail)["notes"]) is depends
+
+
+def test_the_verdict_does_not_wait_for_the_other_kinds_of_ablation():
+    publish(None, KNOCK_OUT)
+    for _ in range(3):
+        record_next()
+    assert Run.objects.waiting().count() == 2
+    assert finding().badge == "verified"

@@ -35,7 +35,7 @@ def test_the_bell_rings_once_per_run_when_the_edit_is_committed_and_not_before()
     with transaction.atomic():
         publish(None, DOES, KNOCK_OUT)
         assert rings() == 0
-    assert rings() == Run.objects.waiting().count() == 5
+    assert rings() == Run.objects.waiting().count() == 7
 
 
 @pytest.mark.django_db(transaction=True)

@@ -115,10 +115,10 @@ def _follow(entry: Entry, html: str) -> None:
 
 
 def _withdraw(revision: Revision, failed: list[Claim], finding: Finding) -> None:
-    """Claims that had failed and that the new revision no longer makes stay listed for good."""
-    staked = set(finding.claims.runnable().values_list("expectation", flat=True))
+    """Claims that had failed and that the new revision no longer makes, or as essential, stay listed for good."""
+    staked = set(finding.claims.runnable().values_list("expectation", "essential"))
     for claim in failed:
-        if claim.expectation_id not in staked:
+        if staked.isdisjoint({(claim.expectation_id, True), (claim.expectation_id, claim.essential)}):
             Withdrawal.objects.get_or_create(
                 entry=revision.entry,
                 expectation=claim.expectation,

@@ -16,7 +16,7 @@ from kombu.exceptions import OperationalError
 from config.celery import app
 from wiki import evidence
 from wiki.models import Claim, Finding, Measurement, Run
-from wiki.models.run import WITHOUT_NUMBERS, RunQuerySet, in_seconds
+from wiki.models.run import WITHOUT_NUMBERS, Priority, RunQuerySet, in_seconds
 from workers.engine.seeds import fresh_seed
 
 log = logging.getLogger("interpedia.queue")
@@ -28,7 +28,8 @@ RING_AGAIN = 10  # seconds after which a run that still waits is rung for anew
 def queue(finding: Finding) -> int:
     """Queues what the finding's claims lack, i.e. was never asked for, as far as a worker could run it."""
     claims = finding.claims.runnable().with_evidence()
-    return _queue(run for claim in claims for run in _needed(claim) if not _runs_like(run).exists())
+    wanted = [*(run for claim in claims for run in _needed(claim)), *(run for claim in claims for run in _notes(claim))]
+    return _queue(run for run in wanted if not _runs_like(run).exists())
 
 
 def queue_all() -> None:
@@ -84,8 +85,17 @@ def _needed(claim: Claim) -> Iterator[Run]:
             yield _run(claim.control, 0)
 
 
-def _run(measurement: Measurement, draw: int) -> Run:
-    return Run(measurement=measurement, draw=draw, seed=_seed(measurement, draw), rung_at=timezone.now())
+def _notes(claim: Claim) -> Iterator[Run]:
+    """The runs that only add a note to its verdict: the public draw of each variant."""
+    assert claim.measurement is not None
+    if claim.kind == "effect" and evidence.can_be_run(claim.measurement.weights):
+        for variant in claim.measurement.variants.all():
+            yield _run(variant, 0, Priority.NOTE)
+
+
+def _run(measurement: Measurement, draw: int, priority: int = Priority.VERDICT) -> Run:
+    seed = _seed(measurement, draw)
+    return Run(measurement=measurement, draw=draw, seed=seed, priority=priority, rung_at=timezone.now())
 
 
 def _runs_like(run: Run) -> RunQuerySet:
@@ -93,10 +103,13 @@ def _runs_like(run: Run) -> RunQuerySet:
 
 
 def _seed(measurement: Measurement, draw: int) -> str:
-    """Empty for a public draw: draw 0 of a claim's own measurement."""
+    """Empty for a public draw: draw 0 of a claim's own measurement.
+
+    A control's is that of what it controls: one that excludes other nodes must not be another throw of the dice.
+    """
     if draw == 0 and not measurement.is_control:
         return ""
-    return fresh_seed(evidence_secret(), measurement.sha256, draw)
+    return fresh_seed(evidence_secret(), measurement.control_of_id or measurement.sha256, draw)
 
 
 def evidence_secret() -> bytes:

@@ -128,6 +128,10 @@ def notes(claim: Claim, verdict: Verdict | None) -> Iterator[Note]:
         )
     if claim.reworded:
         yield Note("wording not reviewed since measured", "The author's words changed after the measurement.", True)
+    if claim.depends_on_ablation:
+        yield Note(
+            "depends on ablation", "Ablated in another way, the components have an effect of the other sign.", True
+        )
     if verdict is not None:
         yield from _of_verdict(verdict)
 

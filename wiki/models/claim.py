@@ -29,6 +29,7 @@ class Measurement(models.Model):
 
     weights: what a worker must be able to load for it (`sha256:…` or `repository@commit`).
     control_of: the measurement whose specificity or power this one controls; null for a claim's own measurement.
+    variants: the same under other conventions, measured at low priority to see whether the effect keeps its sign.
     """
 
     sha256 = models.CharField(max_length=71, primary_key=True)
@@ -37,6 +38,7 @@ class Measurement(models.Model):
     weights = models.CharField(max_length=300, db_index=True)
     population = models.CharField(max_length=10, choices=Population)
     control_of = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="controls")
+    variants = models.ManyToManyField("self", symmetrical=False, related_name="variant_of")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -97,8 +99,9 @@ class ClaimQuerySet(models.QuerySet["Claim"]):
         return self.runnable().filter(outcome="")
 
     def concerned_by(self, measurement: Measurement) -> ClaimQuerySet:
-        """Claims whose verdict rests on the measurement, as their own or as their control."""
-        return self.filter(Q(measurement=measurement) | Q(control=measurement))
+        """Claims of which something rests on the measurement, as their own, their control or a variant."""
+        its = Q(measurement=measurement) | Q(control=measurement) | Q(measurement__variants=measurement)
+        return self.filter(its).distinct()
 
     def with_evidence(self) -> ClaimQuerySet:
         return self.select_related("finding", "measurement", "control", "expectation__measurement")
@@ -126,6 +129,7 @@ class Claim(models.Model):
     control = models.ForeignKey(Measurement, on_delete=models.PROTECT, null=True, related_name="controlled_claims")
     expectation = models.ForeignKey(Expectation, on_delete=models.PROTECT, null=True, related_name="claims")
     verdict = models.TextField(blank=True)
+    depends_on_ablation = models.BooleanField(default=False)
     outcome = models.CharField(max_length=10, choices=Outcome, blank=True, db_index=True)
 
     objects = ClaimQuerySet.as_manager()

@@ -23,6 +23,13 @@ class RunState(models.TextChoices):
     ERRORED = "errored", "Errored"
 
 
+class Priority(models.IntegerChoices):
+    """What a verdict waits for comes first; what only adds a note to it comes last."""
+
+    VERDICT = 0
+    NOTE = 1
+
+
 OPEN = (RunState.QUEUED, RunState.RUNNING)
 BEGUN = (RunState.RUNNING, RunState.FINISHED)
 WITHOUT_NUMBERS = (RunState.REFUSED, RunState.ERRORED)
@@ -70,7 +77,7 @@ class Worker(models.Model):
 class RunQuerySet(models.QuerySet["Run"]):
     def waiting(self) -> RunQuerySet:
         """In the order in which they will be claimed."""
-        return self.filter(state=RunState.QUEUED).order_by("id")
+        return self.filter(state=RunState.QUEUED).order_by("priority", "id")
 
     def open(self) -> RunQuerySet:
         return self.filter(state__in=OPEN)
@@ -121,6 +128,7 @@ class Run(models.Model):
     draw = models.PositiveIntegerField()
     seed = models.CharField(max_length=64, blank=True)
     state = models.CharField(max_length=8, choices=RunState, default=RunState.QUEUED, db_index=True)
+    priority = models.PositiveSmallIntegerField(choices=Priority, default=Priority.VERDICT)
     fence = models.PositiveIntegerField(default=0)
     attempts = models.PositiveIntegerField(default=0)
     worker = models.ForeignKey(Worker, on_delete=models.PROTECT, null=True, related_name="runs")

@@ -1,8 +1,8 @@
 """A finding's badge: what its claims' verdicts add up to (EVIDENCE 5). Pure; the first matching row of the table wins.
 
 A node is covered by a holding effect claim, specific or not testable, in which that component's own effect was shown,
-at that position or at all positions. Attention, untouched runs and whatever else only reads can take a badge away,
-never give it.
+at that position or at all positions, on prompts of the finding's own behavior. Attention, untouched runs and whatever
+else only reads can take a badge away, never give it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from workers.engine.badge_words import counted, notes_of, why_undecided
 from workers.engine.claim_state import ClaimState, Counts, Judgement
 from workers.engine.documents.components import Component, component
 from workers.engine.documents.finding import Claim, Finding
+from workers.engine.documents.spec import OtherPrompts
 from workers.engine.techniques import TECHNIQUES
 
 State = Literal["proposed", "checking", "verified", "partly_verified", "undecided", "refuted"]
@@ -38,7 +39,7 @@ class Badge:
 def badge(finding: Finding, states: Mapping[str, ClaimState], withdrawn_after_failing: int = 0) -> Badge:
     """states: by claim id; a claim without one was never asked for. withdrawn_after_failing: claims removed since."""
     judged = [Judgement(claim, states.get(claim.id, ClaimState())) for claim in finding.claims]
-    causal = [one for one in judged if is_causal_evidence(one)]
+    causal = [one for one in judged if is_causal_evidence(one) and _is_of_its_behavior(finding, one.claim)]
     covering = [one for one in causal if one.claim.kind == "effect"]
     nodes = {node.component: node_coverage(component(node.component), covering) for node in finding.circuit.nodes}
     edges: dict[Edge, EdgeCoverage] = dict.fromkeys(finding.circuit.edges, "not_checked")
@@ -69,6 +70,12 @@ def is_causal_evidence(judgement: Judgement) -> bool:
             return verdict.control is not None and verdict.control.broke_the_bound is True
         case _:
             assert_never(claim.kind)
+
+
+def _is_of_its_behavior(finding: Finding, claim: Claim) -> bool:
+    """What components do for another behavior may stand beside; it shows nothing of how this one comes about."""
+    prompts = None if claim.spec is None else claim.spec.prompts
+    return not isinstance(prompts, OtherPrompts) or prompts.behavior == finding.behavior.slug
 
 
 def node_coverage(node: Component, covering: Sequence[Judgement]) -> NodeCoverage:
@@ -166,5 +173,6 @@ def _why_refuted(judged: Sequence[Judgement], counts: Counts) -> str:
 def claims_covering(finding: Finding, states: Mapping[str, ClaimState], node: str) -> tuple[Claim, ...]:
     """Which claims cover a node, for the page that shows it."""
     judged = [Judgement(claim, states.get(claim.id, ClaimState())) for claim in finding.claims]
-    found = [one for one in judged if is_causal_evidence(one) and one.claim.kind == "effect"]
+    causal = [one for one in judged if is_causal_evidence(one) and _is_of_its_behavior(finding, one.claim)]
+    found = [one for one in causal if one.claim.kind == "effect"]
     return tuple(one.claim for one in found if node_coverage(component(node), [one]) == "covered")

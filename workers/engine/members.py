@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from workers.engine.documents.expect import AtLeast, AtMost, Between, RankAtMost, SetEquals, Top, Value
 from workers.engine.numbers import Edited, Numbers
 from workers.engine.reading import row_of
-from workers.engine.report import Share, in_reported_units, own_effect, own_effects
+from workers.engine.report import Share, additive, in_reported_units, own_effect, own_effects
 from workers.engine.statistics import Sample, estimate, interval
 from workers.engine.vacuity import smallest_effect
 from workers.engine.verdict import Stake
@@ -56,7 +56,7 @@ def _at_look(stake: Stake, share: Share, chance: float, alpha: float) -> dict[st
     whole = own_effects(spec, share, arms, chance)
     sign = 1.0 if estimate(whole).mean() >= 0 else -1.0
     noise = in_reported_units(spec, share, numbers.soundness.noise_floor)
-    least = max(smallest_effect(stake, share), noise)
+    least = max(smallest_effect(replace(stake, spec=additive(spec)), share), noise)
     if len(arms) == 1 and len(arms[0].components) > 1:
         return _of_group(stake, share, arms[0], (sign, least), chance, alpha)
     names = ["+".join(arm.components) for arm in arms]

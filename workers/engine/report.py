@@ -56,13 +56,13 @@ def reported_values(spec: Spec, numbers: Numbers, arms: Sequence[Edited], chance
 def own_effect(spec: Spec, share: Share, group: Edited, without: Edited, chance: float) -> Sample:
     """A member's own effect, (1, unit): the group's reported number less that of the group without it."""
     edited = share.arm(group.arm, spec.metric)[None]
-    return _sample(_additive(spec), share, edited, share.arm(without.arm, spec.metric), chance)
+    return _sample(additive(spec), share, edited, share.arm(without.arm, spec.metric), chance)
 
 
 def own_effects(spec: Spec, share: Share, arms: Sequence[Edited], chance: float) -> Sample:
     """What each arm did, (arm, unit): its reported number less what would be reported had nothing been done."""
     edited = np.stack([share.arm(arm.arm, spec.metric) for arm in arms])
-    return _sample(_additive(spec), share, edited, nothing_done(spec, share), chance)
+    return _sample(additive(spec), share, edited, nothing_done(spec, share), chance)
 
 
 def nothing_done(spec: Spec, share: Share) -> Array:
@@ -84,9 +84,12 @@ def base_arm(numbers: Numbers) -> Arm:
             assert_never(numbers.base)
 
 
-def _additive(spec: Spec) -> Spec:
-    """Medians and correlations of two arms have no paired difference; a component's own effect is then a mean's."""
-    return spec.model_copy(update={"statistic": "mean"}) if spec.statistic in ("median", "correlation") else spec
+def additive(spec: Spec) -> Spec:
+    """A component's own effect is a mean's: medians and correlations of two arms have no paired difference, and a
+    fraction does not say how large the effects are.
+    """
+    shares = ("median", "correlation", "fraction")
+    return spec.model_copy(update={"statistic": "mean"}) if spec.statistic in shares else spec
 
 
 def gap(spec: Spec, share: Share) -> float:

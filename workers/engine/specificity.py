@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from workers.engine.documents.expect import AtLeast, AtMost, Between, Value, bounds
+from workers.engine.documents.expect import AtLeast, AtMost, Between, RankAtMost, Value, bounds
 from workers.engine.null import Side, toward
 from workers.engine.numbers import Numbers, PowerTried, SetsTried
 from workers.engine.reading import finite, finite_number
@@ -34,15 +34,26 @@ def judge_sets(stake: Stake, tried: SetsTried, chance: float) -> tuple[Specific 
         pool=tried.pool,
         own=tried.own,
     )
-    return _specific(tried, exceeding, p), control
+    return _specific(stake, tried, exceeding, p), control
 
 
-def _specific(tried: SetsTried, exceeding: int, p: float) -> Specific | None:
+def _specific(stake: Stake, tried: SetsTried, exceeding: int, p: float) -> Specific | None:
     if tried.possible < FEWEST_SETS:
-        return "not_testable"
+        return _among_few(stake, tried, exceeding)
     if p <= SPECIFIC_P:
         return "yes"
     return "no" if len(tried.tried) >= FEWEST_SETS or exceeding >= ENOUGH_EXCEEDING else None
+
+
+def _among_few(stake: Stake, tried: SetsTried, exceeding: int) -> Specific:
+    """Too few sets for a p, yet what half of them do as well is nobody's own.
+
+    A ranking of all there are leaves no set, but names the others: how many of them would have the rank?
+    """
+    named = len(getattr(stake.spec, "components", ()))
+    if isinstance(stake.expect, RankAtMost) and named > FEWEST_SETS:
+        return "yes" if stake.expect.rank_at_most / named <= SPECIFIC_P else "no"
+    return "no" if tried.tried and 2 * exceeding >= len(tried.tried) else "not_testable"
 
 
 def at_least_as_extreme(value: float, own: float, side: Side) -> bool:

@@ -31,7 +31,7 @@ from workers.engine.numbers import PromptKept
 Array = NDArray[np.float64]
 Bounds = tuple[float, float]
 FEWEST_UNITS = 8
-"""Below this no interval is given: skewness cannot be seen in a handful of numbers."""
+"""Below this no interval is given: skewness cannot be seen in a handful of numbers, nor are they a population."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,12 @@ class Units:
 
 
 def units_of(prompts: Sequence[PromptKept]) -> Units:
+    """A prompt that comes again is no further evidence: it belongs to the unit it first came in."""
     seen: dict[str, int] = {}
+    first: dict[str, str] = {}
     templates: dict[str, int] = {}
-    index = [seen.setdefault(prompt.unit, len(seen)) for prompt in prompts]
+    units = [first.setdefault(prompt.hash, prompt.unit) for prompt in prompts]
+    index = [seen.setdefault(unit, len(seen)) for unit in units]
     of_unit: dict[int, int] = {}
     for unit, prompt in zip(index, prompts, strict=True):
         of_unit.setdefault(unit, templates.setdefault(prompt.template, len(templates)))
@@ -106,10 +109,10 @@ def estimate(sample: Sample) -> Array:
 def interval(sample: Sample, alpha: float) -> tuple[Array, Array]:
     """(low, high), each (...,), at level 1 - alpha; infinite where the units are too few to say anything."""
     value = estimate(sample)
-    if sample.whole:
-        return value, value
     if sample.size < FEWEST_UNITS:
         return np.full_like(value, -np.inf), np.full_like(value, np.inf)
+    if sample.whole:
+        return value, value
     match sample.statistic:
         case "mean" | "fraction":
             return _bounded_mean(sample, alpha)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import assert_never
 
+from workers.engine.documents.components import component
 from workers.engine.documents.expect import AtLeast, AtMost, Between, Expect, RankAtMost, SetEquals, Top, Value, bounds
+from workers.engine.documents.spec import Spec
+from workers.engine.metrics import METRICS
 from workers.engine.null import null_value
 from workers.engine.numbers import Edited
 from workers.engine.report import Share, gap, in_reported_units, nothing_done, reported
@@ -16,15 +19,18 @@ LOOSE = 0.25
 WIDEST_ABSENCE = 0.20
 WIDEST_ABSENCE_OF_METRIC = 0.10
 SMALLEST_EFFECT = 0.01
+MEANS = ("mean", "ratio_of_means")
+"""Only these can be absent: an effect on a third of the prompts leaves the median, one on all alike the correlation."""
 
 
 def is_vacuous(stake: Stake, edits: bool, shares: Sequence[Share], chance: float) -> bool:
     null = null_value(stake.spec, chance)
     match stake.kind:
         case "effect":
-            return any(_meets(stake.expect, number) for number in (null, *_idle(stake, edits, shares, chance)))
+            idle = any(_meets(stake.expect, number) for number in (null, *_idle(stake, edits, shares, chance)))
+            return idle or _most_have(stake) or _replaces_the_run(stake.spec)
         case "absence":
-            return _too_wide(stake.expect, null, _widest_absence(stake, shares))
+            return stake.spec.statistic not in MEANS or _too_wide(stake.expect, null, _widest_absence(stake, shares))
         case _:
             assert_never(stake.kind)
 
@@ -50,8 +56,27 @@ def is_loose(stake: Stake) -> bool:
 
 
 def smallest_effect(stake: Stake, share: Share) -> float:
-    """The smallest effect of interest, in reported units: 1 % of the gap, or of the metric where there is none."""
-    return _share_of_effects(stake, share, SMALLEST_EFFECT)
+    """The smallest effect of interest, in reported units: 1 % of the gap, or of the metric where there is none.
+
+    Of the metric's scale at least then: a KL is 0 untouched, a loss next to it, and so is what `given` edits leave.
+    """
+    least = _share_of_effects(stake, share, SMALLEST_EFFECT)
+    if share.numbers.corrupted is not None:
+        return least
+    scale = METRICS[stake.spec.metric].scale
+    return max(least, in_reported_units(stake.spec, share, SMALLEST_EFFECT * scale))
+
+
+def _most_have(stake: Stake) -> bool:
+    """A rank that more than half of the components named would have."""
+    named = len(getattr(stake.spec, "components", ()))
+    return isinstance(stake.expect, RankAtMost) and 2 * stake.expect.rank_at_most > named
+
+
+def _replaces_the_run(spec: Spec) -> bool:
+    """The residual stream at every position is all there is: any model would show what replacing it does."""
+    places = map(component, getattr(spec, "components", ()))
+    return any(place.kind in ("embed", "resid") and place.position is None for place in places)
 
 
 def _idle(stake: Stake, edits: bool, shares: Sequence[Share], chance: float) -> list[float]:

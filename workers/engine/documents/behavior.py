@@ -57,13 +57,19 @@ class Behavior(Document):
     @classmethod
     def _known_metric(cls, name: str) -> str:
         try:
-            metrics.METRICS[name]
+            metric = metrics.METRICS[name]
         except UnknownKey as error:
             raise ValueError(str(error)) from error
+        if metric.least_chance is None:
+            known = ", ".join(key for key in metrics.METRICS if metrics.METRICS[key].least_chance is not None)
+            raise ValueError(f"a larger {name} shows no behavior, so it has no threshold; take one of {known}")
         return name
 
     @model_validator(mode="after")
     def _threshold_is_above_chance(self) -> Self:
         if self.threshold <= self.chance:
             raise ValueError("the threshold must lie above chance, or any model would show the behavior")
+        least = metrics.METRICS[self.metric].least_chance
+        if least is not None and self.chance < least:
+            raise ValueError(f"chance: a model that knows nothing has a {self.metric} of {least:g}; declare no less")
         return self

@@ -194,6 +194,7 @@ def _wrong_spec(bundle: Bundle, spec: Spec, path: str) -> Iterator[Problem]:
     if METRICS[spec.metric].needs_wrong and not names.has_wrong_answers:
         yield Problem(f"{path}.metric", f"{spec.metric} compares with wrong answers, and the prompts state none")
     yield from _wrong_members(spec, _written(spec, bundle), path)
+    yield from _idle_edits(_written(spec, bundle), path)
     size = bundle.model.dimensions
     for place in _all_components(spec, bundle):
         yield from _misplaced(path, place, size, names.positions)
@@ -208,6 +209,16 @@ def _wrong_members(spec: Spec, written: dict[str, Any], path: str) -> Iterator[P
         type(spec).from_json(written)
     except Invalid as error:
         yield from (Problem(f"{path}.{item.path}".rstrip("."), item.message) for item in error.problems)
+
+
+def _idle_edits(written: dict[str, Any], path: str) -> Iterator[Problem]:
+    """To edit what stands edited in both arms, or to compare an edit with itself, changes nothing by construction."""
+    own = [component(text) for text in written.get("components", ())]
+    standing = [component(text) for given in written["given"] for text in given["components"]]
+    if twice := [str(place) for place in own if any(one.covers(place) for one in standing)]:
+        yield Problem(f"{path}.given", f"{', '.join(twice)}: given already, and edited again; name it once")
+    if own and own == [component(text) for text in written["contrast"]]:
+        yield Problem(f"{path}.contrast", "the same components as those edited; name others to compare them with")
 
 
 def _wrong_ranking(bundle: Bundle, claim: Claim, path: str) -> Iterator[Problem]:

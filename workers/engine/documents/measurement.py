@@ -83,3 +83,9 @@ class Measurement(Document):
         if not isinstance(given, dict) or isinstance(given.get("spec"), Spec):
             return given
         return {**given, "spec": TECHNIQUES[given["technique"]].spec.from_json(given["spec"])}
+
+
+def variants_of(measurement: Measurement) -> tuple[Measurement, ...]:
+    """The same measurement under the technique's other conventions (zero, mean, resample ablation)."""
+    specs = TECHNIQUES[measurement.technique].variants(measurement.spec)
+    return tuple(measurement.model_copy(update={"spec": spec, "fit": {}}) for spec in specs)

@@ -27,7 +27,9 @@ class Metric:
     unit: what the number counts, in words. null: the value that means "nothing" for a raw report (None where the
     behavior's chance level says it). rows: whether the answer tokens' logits suffice or the whole vocabulary is
     needed ("none": the number is not read off logits, a technique of its own brings it). bounds: the least and
-    largest possible value, None where open. needs_wrong: whether answers must name wrong tokens too.
+    largest possible value, None where open. needs_wrong: whether answers must name wrong tokens too. least_chance: the
+    lowest level a behavior may declare as chance; None where larger numbers are not those of a better model. scale: a
+    change of the metric that is of interest whatever the untouched number is, which may be next to 0.
     """
 
     unit: str
@@ -36,6 +38,8 @@ class Metric:
     bounds: tuple[float | None, float | None]
     needs_wrong: bool
     value: Callable[[Tensor, AnswerTable], Tensor]
+    least_chance: float | None = None
+    scale: float = 0.0
 
 
 METRICS: Registry[Metric] = Registry(sys.modules[__name__], "METRIC", Metric)

@@ -19,4 +19,12 @@ def value(logits: Tensor, answers: AnswerTable) -> Tensor:
     return answers.mean(hit.float())
 
 
-METRIC = Metric(unit="share of answers", null=None, rows="all", bounds=(0.0, 1.0), needs_wrong=False, value=value)
+METRIC = Metric(
+    unit="share of answers",
+    null=None,
+    rows="all",
+    bounds=(0.0, 1.0),
+    needs_wrong=False,
+    value=value,
+    least_chance=0.0,
+)

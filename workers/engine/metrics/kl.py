@@ -21,4 +21,4 @@ def value(logits: Tensor, answers: AnswerTable) -> Tensor:
     return answers.mean((answers.clean.exp() * difference).sum(-1))
 
 
-METRIC = Metric(unit="nats", null=0.0, rows="all", bounds=(0.0, None), needs_wrong=False, value=value)
+METRIC = Metric(unit="nats", null=0.0, rows="all", bounds=(0.0, None), needs_wrong=False, value=value, scale=1.0)

@@ -17,4 +17,13 @@ def value(logits: Tensor, answers: AnswerTable) -> Tensor:
     return answers.mean(answers.mean_of_right(logits))
 
 
-METRIC = Metric(unit="logits", null=0.0, rows="answers", bounds=(None, None), needs_wrong=False, value=value)
+METRIC = Metric(
+    unit="logits",
+    null=0.0,
+    rows="answers",
+    bounds=(None, None),
+    needs_wrong=False,
+    value=value,
+    least_chance=float("-inf"),
+    scale=1.0,
+)

@@ -17,4 +17,13 @@ def value(logits: Tensor, answers: AnswerTable) -> Tensor:
     return answers.mean(answers.mean_of_right(logits) - answers.mean_of_wrong(logits))
 
 
-METRIC = Metric(unit="logits", null=0.0, rows="answers", bounds=(None, None), needs_wrong=True, value=value)
+METRIC = Metric(
+    unit="logits",
+    null=0.0,
+    rows="answers",
+    bounds=(None, None),
+    needs_wrong=True,
+    value=value,
+    least_chance=0.0,
+    scale=1.0,
+)

@@ -17,4 +17,13 @@ def value(logits: Tensor, answers: AnswerTable) -> Tensor:
     return answers.mean(answers.log_prob_of_right(logits))
 
 
-METRIC = Metric(unit="nats", null=None, rows="all", bounds=(None, 0.0), needs_wrong=False, value=value)
+METRIC = Metric(
+    unit="nats",
+    null=None,
+    rows="all",
+    bounds=(None, 0.0),
+    needs_wrong=False,
+    value=value,
+    least_chance=float("-inf"),
+    scale=1.0,
+)

@@ -17,4 +17,4 @@ def value(logits: Tensor, answers: AnswerTable) -> Tensor:
     return -answers.mean(answers.log_prob_of_right(logits))
 
 
-METRIC = Metric(unit="nats", null=None, rows="all", bounds=(0.0, None), needs_wrong=False, value=value)
+METRIC = Metric(unit="nats", null=None, rows="all", bounds=(0.0, None), needs_wrong=False, value=value, scale=1.0)

@@ -17,4 +17,12 @@ def value(logits: Tensor, answers: AnswerTable) -> Tensor:
     return answers.mean(answers.log_prob_of_right(logits).exp())
 
 
-METRIC = Metric(unit="probability", null=0.0, rows="all", bounds=(0.0, 1.0), needs_wrong=False, value=value)
+METRIC = Metric(
+    unit="probability",
+    null=0.0,
+    rows="all",
+    bounds=(0.0, 1.0),
+    needs_wrong=False,
+    value=value,
+    least_chance=0.0,
+)

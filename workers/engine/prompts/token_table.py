@@ -2,7 +2,8 @@
 
 A row becomes a token sequence by rules ("$0" is column 0), and its answers by the same rules: modular addition is
 the sequence $0 $1 59 with the answer {"add_mod": [0, 1], "modulus": 59}. Rows are numbered as a counter counts, the
-last column turning fastest. A table of up to 20,000 rows is run whole, once; from a larger one rows are drawn.
+last column turning fastest. A table of up to 20,000 rows is run whole, once; from a larger one rows are drawn. Rows
+stated one by one are a list and not a population, whoever chose them.
 """
 
 from __future__ import annotations
@@ -103,6 +104,8 @@ def names(source: TokenTableSource) -> Names:
 
 
 def draws(source: TokenTableSource) -> Draws:
+    if source.rows:
+        return "stated"
     return "enumerated" if source.size <= LARGEST_POPULATION else "seeded"
 
 

@@ -21,12 +21,17 @@ if TYPE_CHECKING:
     from workers.engine.setting import Effects, Setting
 
 
+def no_variants(spec: Spec) -> tuple[Spec, ...]:
+    return ()
+
+
 @dataclass(frozen=True)
 class Technique:
     """causal: an effect of it can cover nodes. gated: the model must show the behavior first (EVIDENCE 3.1).
 
     controlled: random sets of components are its specificity control (3.5). edits: it intervenes, so the positive
     control applies (3.2). run(setting, specs) -> one effect per spec, each with a value per prompt.
+    variants(spec) -> the same claim under other conventions, where a change of sign would be worth knowing.
     sentence(spec) -> what is measured, in words, beginning with a verb in -ing, e.g. "knocking out 9.9 …".
     """
 
@@ -38,6 +43,7 @@ class Technique:
     edits: bool
     run: Callable[[Setting, Sequence[Any]], Effects]
     sentence: Callable[[Any], str]
+    variants: Callable[[Any], tuple[Spec, ...]] = no_variants
 
 
 TECHNIQUES: Registry[Technique] = Registry(sys.modules[__name__], "TECHNIQUE", Technique)

@@ -12,7 +12,7 @@ Mueller et al. 2025 (arXiv 2504.13151) for (edited - floor) / (clean - floor), h
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, Self, assert_never
+from typing import TYPE_CHECKING, Any, Literal, Self, assert_never
 
 from pydantic import model_validator
 
@@ -109,6 +109,13 @@ def sentence(spec: Spec) -> str:
             assert_never(spec.action)
 
 
+def other_kinds(spec: Spec) -> tuple[Spec, ...]:
+    """The same components ablated in the other ways: an effect that changes its sign with them depends on the way."""
+    usual: dict[str, Any] = {"mean": "per_position", "mean_over": None, "value_bias": "raw"}
+    kinds: tuple[Ablation, ...] = ("zero", "mean", "resample")
+    return tuple(spec.model_copy(update={**usual, "ablation": kind}) for kind in kinds if kind != spec.ablation)
+
+
 def _how(spec: Spec) -> Ablating:
     from workers.engine.ablating import Ablating
     from workers.engine.fit import Population
@@ -170,4 +177,5 @@ TECHNIQUE = Technique(
     edits=True,
     run=run,
     sentence=sentence,
+    variants=other_kinds,
 )
