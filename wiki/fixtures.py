@@ -37,7 +37,7 @@ class Loaded:
 def load(folder: Path) -> Iterator[Loaded]:
     """One by one, so that progress can be shown; a file that is wrong does not keep the others out."""
     for name, kind in FOLDERS.items():
-        for file in sorted((folder / name).glob("*.json")):
+        for file in sorted((folder / name).glob("*.json"), key=_shortest_first):
             try:
                 document = parse(file.read_bytes())
                 if isinstance(document, dict):  # an array is data that lies beside
@@ -46,6 +46,11 @@ def load(folder: Path) -> Iterator[Loaded]:
                 yield Loaded(file, kind, "invalid", (Problem("", str(error)),))
             except Invalid as error:
                 yield Loaded(file, kind, "invalid", tuple(error.problems))
+
+
+def _shortest_first(file: Path) -> tuple[int, str]:
+    """A short finding has few claims: the first verdicts come soon."""
+    return file.stat().st_size, file.name
 
 
 def _load(kind: str, slug: str, document: dict[str, Any]) -> Result:
