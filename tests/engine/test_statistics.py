@@ -19,9 +19,9 @@ from workers.engine.statistics import (
     estimate,
     interval,
     pooled,
-    units_of,
     unseen,
 )
+from workers.engine.units import units_of
 
 ALPHA = 0.0125
 
@@ -100,19 +100,19 @@ def test_templates_of_unequal_number_are_part_of_the_spread() -> None:
 
 
 def test_prompts_of_one_unit_count_once() -> None:
-    units = units_of(kept(8, per_unit=2))
+    units = units_of(kept(8, per_unit=2), "prompts")
     assert units.mean(np.asarray([[0.0, 2.0, 1.0, 1.0, 3.0, 5.0, 0.0, 0.0]])).tolist() == [[1.0, 1.0, 4.0, 0.0]]
 
 
 def test_units_need_not_stand_together() -> None:
     prompts = [PromptKept(hash=str(i), template="t", unit=unit) for i, unit in enumerate("abab")]
-    assert units_of(prompts).mean(np.asarray([0.0, 10.0, 2.0, 30.0])).tolist() == [1.0, 20.0]
+    assert units_of(prompts, "prompts").mean(np.asarray([0.0, 10.0, 2.0, 30.0])).tolist() == [1.0, 20.0]
 
 
 def test_repeating_every_prompt_does_not_narrow_the_interval() -> None:
     values = np.random.default_rng(0).normal(size=32)
-    once = units_of(kept(32))
-    twice = units_of(kept(64, per_unit=2))
+    once = units_of(kept(32), "prompts")
+    twice = units_of(kept(64, per_unit=2), "prompts")
     doubled = np.repeat(values, 2)
     assert ends(sample(twice.mean(doubled))) == pytest.approx(ends(sample(once.mean(values))))
 

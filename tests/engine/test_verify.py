@@ -226,8 +226,9 @@ def test_a_sweep_prints_a_row_for_each_component(folder: Path, capsys: pytest.Ca
     asked = ["measure", file, "--technique", "ablation", "--spec", spec, "--models", str(FIXTURES), "--prompts", "20"]
     assert main(asked) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 17
-    assert {line.split()[0] for line in lines[-3:-1]} == {"1.2", "1.5"}
+    assert len(lines) == 18
+    assert {line.split()[0] for line in lines[-4:-2]} == {"1.2", "1.5"}
+    assert all("q = " in line for line in lines[:16])
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,8 @@ from workers.engine.documents.spec import Spec
 from workers.engine.metrics import METRICS
 from workers.engine.null import null_of_report
 from workers.engine.numbers import Arm, Edited, Numbers
-from workers.engine.statistics import Array, Bounds, Sample, estimate, units_of, width_of
+from workers.engine.statistics import Array, Bounds, Sample, estimate, width_of
+from workers.engine.units import units_of
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ def in_reported_units(spec: Spec, share: Share, amount: float) -> float:
 def gate_sample(share: Share, metric: str) -> Sample:
     """The behavior's own metric on the untouched prompts, (unit,)."""
     assert share.numbers.gate is not None
-    units = units_of(share.numbers.prompts[: share.count])
+    units = units_of(share.numbers.prompts[: share.count], "prompts")
     values = units.mean(np.asarray(share.numbers.gate[: share.count], dtype=np.float64))
     whole = share.numbers.population == "enumerated"
     return Sample("mean", values, None, units.template, _metric_bounds(metric), whole=whole)
@@ -133,9 +134,11 @@ def _sample(spec: Spec, share: Share, edited: Array, other: Array | None, chance
     if taken_off is not None:
         numerator = numerator - taken_off
         bounds = None if bounds is None else width_of(bounds)
-    units = units_of(share.numbers.prompts[: share.count])
-    whole = share.numbers.population == "enumerated"
-    sample = Sample(spec.statistic, units.mean(numerator), None, units.template, bounds, denominator_bounds, whole)
+    units = units_of(share.numbers.prompts[: share.count], spec.generalizes_to)
+    clustered = spec.generalizes_to == "templates"
+    whole = share.numbers.population == "enumerated" and not clustered
+    values = units.mean(numerator)
+    sample = Sample(spec.statistic, values, None, units.template, bounds, denominator_bounds, whole, clustered)
     if denominator is None:
         return sample
     per_unit = units.mean(denominator)

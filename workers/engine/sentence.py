@@ -113,6 +113,11 @@ def _metric(spec: Spec) -> str:
 
 
 def _where(spec: Spec, behavior_title: str) -> str:
+    on = _on(spec, behavior_title)
+    return f"{on}, new templates included," if spec.generalizes_to == "templates" else on
+
+
+def _on(spec: Spec, behavior_title: str) -> str:
     match spec.prompts:
         case OtherPrompts():
             return f"on {spec.prompts.behavior} ({spec.prompts.set} prompts)"

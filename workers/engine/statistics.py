@@ -26,44 +26,13 @@ from numpy.typing import NDArray
 from scipy import special
 
 from workers.engine.documents.spec import Statistic
-from workers.engine.numbers import PromptKept
 
 Array = NDArray[np.float64]
 Bounds = tuple[float, float]
 FEWEST_UNITS = 8
 """Below this no interval is given: skewness cannot be seen in a handful of numbers, nor are they a population."""
-
-
-@dataclass(frozen=True)
-class Units:
-    """index (prompt,): each prompt's unit, numbered as they first appear. template (unit,): each unit's template."""
-
-    index: NDArray[np.intp]
-    template: NDArray[np.intp]
-
-    def mean(self, values: Array) -> Array:
-        """(..., prompt) -> (..., unit): the mean of a unit's prompts."""
-        if len(self.template) == len(self.index):
-            return values
-        order = np.argsort(self.index, kind="stable")
-        sizes = np.bincount(self.index)
-        starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
-        summed: Array = np.add.reduceat(values[..., order], starts, axis=-1) / sizes
-        return summed
-
-
-def units_of(prompts: Sequence[PromptKept]) -> Units:
-    """A prompt that comes again is no further evidence: it belongs to the unit it first came in."""
-    seen: dict[str, int] = {}
-    first: dict[str, str] = {}
-    templates: dict[str, int] = {}
-    units = [first.setdefault(prompt.hash, prompt.unit) for prompt in prompts]
-    index = [seen.setdefault(unit, len(seen)) for unit in units]
-    of_unit: dict[int, int] = {}
-    for unit, prompt in zip(index, prompts, strict=True):
-        of_unit.setdefault(unit, templates.setdefault(prompt.template, len(templates)))
-    template = [of_unit[unit] for unit in range(len(seen))]
-    return Units(np.asarray(index, dtype=np.intp), np.asarray(template, dtype=np.intp))
+FEWEST_TEMPLATES = 10
+"""The same where the unit is a template: how far new ones may differ cannot be told from fewer."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +40,7 @@ class Sample:
     """numerator, denominator: (..., unit). The denominator is a ratio's, or a correlation's other variable.
 
     template (unit,): the strata. bounds, denominator_bounds: what a unit's numbers cannot leave, None where open.
-    whole: the units are the population itself, so its number is exact.
+    whole: the units are the population itself, so its number is exact. clustered: the units are templates.
     """
 
     statistic: Statistic
@@ -81,6 +50,7 @@ class Sample:
     bounds: Bounds | None = None
     denominator_bounds: Bounds | None = None
     whole: bool = False
+    clustered: bool = False
 
     @property
     def size(self) -> int:
@@ -109,7 +79,7 @@ def estimate(sample: Sample) -> Array:
 def interval(sample: Sample, alpha: float) -> tuple[Array, Array]:
     """(low, high), each (...,), at level 1 - alpha; infinite where the units are too few to say anything."""
     value = estimate(sample)
-    if sample.size < FEWEST_UNITS:
+    if sample.size < (FEWEST_TEMPLATES if sample.clustered else FEWEST_UNITS):
         return np.full_like(value, -np.inf), np.full_like(value, np.inf)
     if sample.whole:
         return value, value
@@ -139,8 +109,10 @@ def difference(sample: Sample, first: NDArray[np.intp], second: NDArray[np.intp]
 
 
 def pooled(samples: Sequence[Sample]) -> Sample:
-    """The units of several draws as one sample."""
+    """The units of several draws as one sample. Templates come again in every draw, so they are averaged over draws."""
     first = samples[0]
+    if first.clustered:
+        return _averaged(samples)
     denominators = [sample.denominator for sample in samples]
     stated = [item for item in denominators if item is not None]
     return replace(
@@ -148,6 +120,16 @@ def pooled(samples: Sequence[Sample]) -> Sample:
         numerator=np.concatenate([sample.numerator for sample in samples], axis=-1),
         denominator=np.concatenate(stated, axis=-1) if stated else None,
         template=np.concatenate([sample.template for sample in samples]),
+    )
+
+
+def _averaged(samples: Sequence[Sample]) -> Sample:
+    """Of draws with the same templates in the same order."""
+    denominators = [sample.denominator for sample in samples if sample.denominator is not None]
+    return replace(
+        samples[0],
+        numerator=np.mean([sample.numerator for sample in samples], axis=0),
+        denominator=np.mean(denominators, axis=0) if denominators else None,
     )
 
 

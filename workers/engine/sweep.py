@@ -9,29 +9,39 @@ from typing import Any
 
 import numpy as np
 
+from workers.engine.discoveries import q_values
 from workers.engine.documents.behavior import Behavior
 from workers.engine.documents.bundle import Bundle, measurement_of
 from workers.engine.documents.expect import AtLeast
 from workers.engine.documents.finding import Claim, Finding, Pin
 from workers.engine.documents.model import Model
+from workers.engine.documents.spec import Spec
 from workers.engine.matching import load
 from workers.engine.measuring import Progress, job, measure
+from workers.engine.null import null_value
 from workers.engine.numbers import Numbers
 from workers.engine.prepare import prepare, vocabulary_of
 from workers.engine.printing import measured
 from workers.engine.report import Share, reported
-from workers.engine.statistics import estimate, interval
+from workers.engine.statistics import Sample, estimate, interval
+from workers.engine.techniques import TECHNIQUES
+from workers.engine.vacuity import smallest_effect
+from workers.engine.verdict import Stake
 
 ALPHA = 0.05
 
 
 @dataclass(frozen=True)
 class Row:
-    """What one intervention came to. interval: at 95 %, not corrected for the number of rows."""
+    """What one intervention came to. interval: at 95 %, not corrected for the number of rows.
+
+    q: corrected for it; null for techniques that edit nothing.
+    """
 
     components: tuple[str, ...]
     measured: float
     interval: tuple[float, float] | None
+    q: float | None
 
 
 @dataclass(frozen=True)
@@ -43,12 +53,15 @@ class Sweep:
         """For people; the strongest last, where a terminal ends."""
         width = max(len(", ".join(row.components)) for row in self.rows)
         for row in sorted(self.rows, key=lambda row: abs(row.measured)):
-            yield f"{', '.join(row.components) or 'untouched':<{width}}  {measured(row.measured, row.interval)}"
+            name = ", ".join(row.components) or "untouched"
+            yield f"{name:<{width}}  {measured(row.measured, row.interval)}{_q(row.q)}"
         yield f"{len(self.rows)} rows on {len(self.numbers.prompts)} prompts; intervals at 95 % each, not corrected"
+        if any(row.q is not None for row in self.rows):
+            yield "q: false discovery rate over all rows, for effects larger than 1 % of the gap"
 
     def values(self) -> dict[str, Any]:
         rows = [
-            {"components": list(row.components), "measured": row.measured, "interval": row.interval}
+            {"components": list(row.components), "measured": row.measured, "interval": row.interval, "q": row.q}
             for row in self.rows
         ]
         return {"rows": rows, "numbers": self.numbers.values()}
@@ -77,7 +90,20 @@ def sweep(
     ends = [(float(a), float(b)) if np.isfinite([a, b]).all() else None for a, b in zip(low, high, strict=True)]
     values = [float(value) for value in estimate(found)]
     arms = [arm.components for arm in numbers.edited]
-    return Sweep(numbers, tuple(Row(*row) for row in zip(arms, values, ends, strict=True)))
+    corrected = _corrected(measurement.technique, measurement.spec, numbers, found, behavior.chance)
+    return Sweep(numbers, tuple(Row(*row) for row in zip(arms, values, ends, corrected, strict=True)))
+
+
+def _corrected(technique: str, spec: Spec, numbers: Numbers, found: Sample, chance: float) -> list[float | None]:
+    if not TECHNIQUES[technique].edits:
+        return [None] * len(numbers.edited)
+    stake = Stake(technique, spec, AtLeast(at_least=0), "effect")
+    smallest = smallest_effect(stake, Share(numbers, len(numbers.prompts)))
+    return [float(q) for q in q_values(found, null_value(spec, chance), smallest)]
+
+
+def _q(q: float | None) -> str:
+    return "" if q is None else f"  q = {q:.2g}"
 
 
 def _bundle(behavior: Behavior, model: Model, technique: str, spec: Any) -> Bundle:

@@ -20,6 +20,8 @@ Statistic = Literal["mean", "ratio_of_means", "median", "fraction", "correlation
 Over = Literal["group", "each", "mean", "min"]
 Ablation = Literal["zero", "mean", "resample"]
 Base = Literal["clean", "corrupted"]
+Generality = Literal["prompts", "templates"]
+"""What the interval speaks of: more prompts of these templates, or prompts of new templates (clustered by template)."""
 RATIOS: frozenset[str] = frozenset({"relative_change", "recovered", "kept"})
 
 
@@ -66,6 +68,7 @@ class Spec(Document):
     statistic: Statistic = "mean"
     over: Over = "group"
     prompts: Slug | OtherPrompts = "default"
+    generalizes_to: Generality = "prompts"
     corruption: Slug | None = None
     given: tuple[Given, ...] = ()
     contrast: SomePlaces = ()
