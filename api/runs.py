@@ -31,7 +31,7 @@ class RunRow(serializers.ModelSerializer[Run]):
         ]
 
     def get_seed(self, run: Run) -> str | None:
-        return (run.seed or None) if run.state == "finished" else None
+        return run.published_seed or None
 
     def get_progress(self, run: Run) -> dict[str, Any]:
         return {"done": run.progress_done, "total": run.progress_total, "words": run.progress_words}

@@ -9,12 +9,12 @@ from django.utils.safestring import SafeString
 
 from wiki.evidence import expect_of, gate_of
 from wiki.exhibits.control import ControlShown, control_shown
-from wiki.exhibits.words import Note, expected, measured_label, named, notes, unit
+from wiki.exhibits.words import Note, expected, measured_label, notes, unit
 from wiki.models import Claim, Run, RunState
 from wiki.pictures.interval import Expected, Row, interval_bar
 from wiki.pictures.svg import figure
 from workers.engine.documents import finding as documents
-from workers.engine.documents.expect import Expect
+from workers.engine.documents.expect import Expect, named_by
 from workers.engine.documents.reference import Origin, Reference
 from workers.engine.documents.spec import Spec
 from workers.engine.metrics import METRICS
@@ -103,7 +103,7 @@ def _pictures(row: Claim, spec: Spec, verdict: Verdict) -> tuple[tuple[str, Safe
 
 def _components(draw: DrawJudged, expect: Expect, null: float | None, spec: Spec) -> SafeString:
     """One row for each component, first those that lead, last those not measured; filled: named by the expectation."""
-    meant = named(expect)
+    meant = named_by(expect)
     sign = 1.0 if getattr(expect, "order", "largest") == "smallest" else -1.0
     ordered = sorted(draw.components, key=lambda one: (one.measured is None, sign * (one.measured or 0.0)))
     rows = [

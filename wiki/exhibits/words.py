@@ -76,21 +76,6 @@ def _set(expect: SetEquals) -> Expected:
     return Expected(f"exactly {members} below {number(expect.threshold)}", high=expect.threshold)
 
 
-def named(expect: Expect) -> tuple[str, ...]:
-    """The components the expectation itself names; none where it is about a number."""
-    match expect:
-        case Value() | AtLeast() | AtMost() | Between():
-            return ()
-        case Top():
-            return expect.top
-        case RankAtMost():
-            return (expect.component,)
-        case SetEquals():
-            return expect.set_equals
-        case _:
-            assert_never(expect)
-
-
 def measured_label(expect: Expect, spec: Spec) -> str:
     """What the one measured number of a verdict is."""
     match expect:

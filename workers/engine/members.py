@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import assert_never
 
 import numpy as np
 
-from workers.engine.documents.expect import AtLeast, AtMost, Between, RankAtMost, SetEquals, Top, Value
+from workers.engine.documents.expect import named_by
 from workers.engine.numbers import Edited, Numbers
 from workers.engine.reading import row_of
 from workers.engine.report import Share, additive, in_reported_units, own_effect, own_effects
@@ -85,16 +84,6 @@ def _beyond(sample: Sample, sign: float, least: float, alpha: float) -> list[boo
 
 
 def _claimed_arms(stake: Stake, arms: Sequence[Edited]) -> list[Edited]:
-    expect = stake.expect
+    """All of them, where the expectation names none."""
     names = tuple("+".join(arm.components) for arm in arms)
-    match expect:
-        case Value() | AtLeast() | AtMost() | Between():
-            return list(arms)
-        case Top():
-            return [arms[row_of(text, names)] for text in expect.top]
-        case RankAtMost():
-            return [arms[row_of(expect.component, names)]]
-        case SetEquals():
-            return [arms[row_of(text, names)] for text in expect.set_equals]
-        case _:
-            assert_never(expect)
+    return [arms[row_of(text, names)] for text in named_by(stake.expect)] or list(arms)

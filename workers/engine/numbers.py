@@ -11,7 +11,7 @@ from workers.engine.documents.document import Document
 
 Arm = dict[str, tuple[float, ...]]
 """Metric -> one value per prompt, in the order of `Numbers.prompts`. Always holds the claimed metric; besides
-logit_diff, prob and kl where they can be computed. KL is of the arm's next-token distribution from the clean one's."""
+logit_diff, prob and kl where they can be computed. KL is D(clean || arm) of the next-token distributions."""
 
 
 class PromptKept(Document):
@@ -128,12 +128,6 @@ class PowerTried(Document):
     kind: Literal["power"] = "power"
     components: tuple[str, ...]
     numbers: Numbers
-
-
-class Refusal(Document):
-    """The run could not measure anything: which prompt, and why."""
-
-    refused: str
 
 
 Control = SetsTried | PowerTried

@@ -16,7 +16,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from workers.engine.chance import pick
 from workers.engine.documents.document import Document, Problem
-from workers.engine.documents.variants import told_apart_by, variant
+from workers.engine.documents.unions import told_apart_by, variant
 from workers.engine.prompts import Refused
 from workers.engine.wording import SlotName
 

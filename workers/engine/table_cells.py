@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from workers.engine.documents.document import Document
-from workers.engine.documents.variants import told_apart_by, variant
+from workers.engine.documents.unions import told_apart_by, variant
 from workers.engine.tokenized import TokenId
 
 LARGEST_POPULATION = 20_000

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, assert_never
+from typing import Any
 
 from workers.engine.documents.behavior import Behavior
 from workers.engine.documents.components import Component, Position, component
 from workers.engine.documents.document import Document, Invalid, Problem
-from workers.engine.documents.expect import RankAtMost, SetEquals, Top
+from workers.engine.documents.expect import RankAtMost, SetEquals, Top, named_by
 from workers.engine.documents.finding import Claim, Finding
 from workers.engine.documents.measurement import Identity, Measurement, Power, PromptPart, RandomSets
 from workers.engine.documents.model import Dimensions, Model
@@ -231,22 +231,10 @@ def _wrong_ranking(bundle: Bundle, claim: Claim, path: str) -> Iterator[Problem]
     if spec.over != "each":
         yield Problem(f"{path}.spec.over", "a ranking compares components one by one: write over: each")
     ranked = set(_written(spec, bundle).get("components", ()))
-    if strangers := sorted(set(_named_by(expect)) - ranked):
+    if strangers := sorted(set(named_by(expect)) - ranked):
         yield Problem(f"{path}.expect", f"{', '.join(strangers)}: not among the components of the spec")
     if isinstance(expect, Top) and expect.of != len(ranked):
         yield Problem(f"{path}.expect.of", f"the spec names {len(ranked)} components; write that number")
-
-
-def _named_by(expect: Top | RankAtMost | SetEquals) -> tuple[str, ...]:
-    match expect:
-        case Top():
-            return expect.top
-        case RankAtMost():
-            return (expect.component,)
-        case SetEquals():
-            return expect.set_equals
-        case _:
-            assert_never(expect)
 
 
 def _written(spec: Spec, bundle: Bundle) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, assert_never
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -111,6 +111,21 @@ def bounds(expect: Value | AtLeast | AtMost | Between) -> tuple[float, float]:
             return float("-inf"), expect.at_most
         case Between():
             return expect.between
+
+
+def named_by(expect: Expect) -> tuple[str, ...]:
+    """The components the expectation itself names; none where it is about a number."""
+    match expect:
+        case Value() | AtLeast() | AtMost() | Between():
+            return ()
+        case Top():
+            return expect.top
+        case RankAtMost():
+            return (expect.component,)
+        case SetEquals():
+            return expect.set_equals
+        case _:
+            assert_never(expect)
 
 
 def expectation_hash(expect: Expect, kind: ClaimKind, gate: dict[str, Any]) -> str:

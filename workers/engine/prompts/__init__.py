@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from workers.engine.documents.canonical import canonical, sha256
 from workers.engine.documents.document import Document
 from workers.engine.registry import Registry
 
@@ -49,8 +50,6 @@ class Prompt:
     @property
     def hash(self) -> str:
         """Identifies the token sequences, answers and corruptions: canonical JSON, sha256."""
-        from workers.engine.documents.canonical import canonical, sha256
-
         answers = [[answer.position, answer.right, answer.wrong] for answer in self.answers]
         return sha256(canonical([self.tokens, answers, self.corrupted]))
 

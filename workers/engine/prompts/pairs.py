@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from workers.engine.documents.document import Document, Invalid, Problem, Slug, Unordered
-from workers.engine.documents.variants import told_apart_by, variant
+from workers.engine.documents.unions import told_apart_by, variant
 from workers.engine.prompts import Answer, Draws, Generator, Names, Prompt, Refused, Source, Vocabulary
 from workers.engine.tokenized import Scoring, TokenId, Tokenized, answer_token, first_tokens, require_aligned, tokenized
 from workers.engine.wording import (

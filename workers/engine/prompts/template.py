@@ -16,7 +16,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from workers.engine.documents.document import Document, Invalid, Problem, Slug, Unordered
-from workers.engine.documents.variants import told_apart_by, variant
+from workers.engine.documents.unions import told_apart_by, variant
 from workers.engine.prompts import Answer, Draws, Generator, Names, Prompt, Refused, Source, Vocabulary
 from workers.engine.slots import Choice, PairRule, Slot, SlotRules, WordList, word_unlike
 from workers.engine.tokenized import Scoring, Span, Tokenized, answer_token, require_aligned, tokenized
