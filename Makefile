@@ -22,12 +22,15 @@ run:
 	@sh requirements/install.sh requirements.txt
 	@exec $(python) manage.py up
 
-# Everything is run, whatever fails before it; pytest comes last, and its closing line with it. Two processes, one
-# thread each: small models gain nothing from more.
+# Everything is run, whatever fails before it; pytest comes last, and its closing line with it: first on what needs no
+# server, then, what concerns database and jobs, on PostgreSQL and Redis. Two processes, one thread each: small models
+# gain nothing from more.
 test: environment programs
 	@status=0; \
 	$(MAKE) --no-print-directory lint || status=1; \
-	echo '== pytest'; OMP_NUM_THREADS=1 $(python) -m pytest -n 2 --dist loadfile --cov || status=1; \
+	export OMP_NUM_THREADS=1; \
+	echo '== pytest'; $(python) -m pytest -n 2 --dist loadfile --cov --cov-report= || status=1; \
+	echo '== pytest on PostgreSQL and Redis'; $(python) -m tests.on_servers --cov --cov-append || status=1; \
 	exit $$status
 
 lint: environment

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Interpedia's commands: up, load, token, ring, reproject, and Django's own."""
+"""Interpedia's commands: up, work, ring, load, token, reproject, and Django's own."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from api.pagination import Cursor
 from api.parsers import DocumentParser
 from api.problems import Overtaken, Unacceptable, refusal
 from wiki import actions
+from wiki.acceptance import Asker
 from wiki.models import Entry, Revision
 from workers.engine.documents.document import Invalid, Problem
 
@@ -62,17 +63,23 @@ def publish(request: Request, kind: str, slug: str | None = None) -> Revision:
         )
     if not isinstance(request.data, dict):
         raise Unacceptable([Problem("", "send the document itself, as one JSON object")])
-    if slug is not None and request.data.get("slug") != slug:
-        raise Unacceptable([Problem("slug", f"the address says {slug!r}; the document must say the same")])
-    if slug is None and Entry.objects.filter(kind=kind, slug=str(request.data.get("slug"))).exists():
-        raise Unacceptable([Problem("slug", "this entry exists already; change it with PUT at its own address")])
     expected = request.headers.get("If-Match", "").strip('"') or None
+    summary = request.query_params.get("summary", "")
     try:
-        return actions.publish(kind, request.data, request.user, request.query_params.get("summary", ""), expected)
+        asker = asker_of(request)
+        return actions.publish(
+            kind, request.data, asker.person, summary, expected, agent=asker.agent, address=slug or actions.NEW
+        )
     except Invalid as error:
         raise refusal(error) from error
     except actions.Conflict as error:
         raise Overtaken(error) from error
+
+
+def asker_of(request: Request) -> Asker:
+    """The person, with the first characters of the token that the request came with; none for a signed-in browser."""
+    assert request.user.is_authenticated
+    return Asker(request.user, str(getattr(request.auth, "token_key", ""))[:8])
 
 
 class EntrySet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[Entry]):

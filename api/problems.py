@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
@@ -11,8 +12,10 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
 from wiki.actions import Conflict
+from wiki.outages import RETRY_AFTER, is_outage
 from workers.engine.documents.document import Invalid, Problem
 
+log = logging.getLogger("interpedia.api")
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -38,6 +41,14 @@ class Overtaken(exceptions.APIException):
         self.conflict = conflict
 
 
+class Unavailable(exceptions.APIException):
+    """The database or the broker cannot be used just now. wait: seconds, sent as Retry-After."""
+
+    status_code = 503
+    default_detail = "The database cannot be used just now, so nothing was saved. Send it again in a while."
+    wait = RETRY_AFTER
+
+
 def handler(error: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's exception handler: every error of the API is a problem document."""
     response = exception_handler(_as_api_error(error), context)
@@ -54,6 +65,9 @@ def _as_api_error(error: Exception) -> Exception:
             return exceptions.NotFound()
         case PermissionDenied():
             return exceptions.PermissionDenied(str(error) or None)
+        case _ if is_outage(error):
+            log.error("answered 503: %s", error)
+            return Unavailable()
         case _:
             return error
 

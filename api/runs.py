@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from rest_framework import mixins, serializers, viewsets
 
 from api.pagination import Cursor
+from wiki.acceptance import TERA
 from wiki.models import Run
 
 
@@ -22,16 +23,21 @@ class RunRow(serializers.ModelSerializer[Run]):
     measurement = serializers.CharField(source="measurement_id")
     seed = serializers.SerializerMethodField()
     progress = serializers.SerializerMethodField()
+    tflop = serializers.SerializerMethodField(help_text="Estimated, at most.")
+    memory_mib = serializers.IntegerField(source="measurement.memory", help_text="Estimated, at most.")
 
     class Meta:
         model = Run
         fields = [
             *("id", "measurement", "draw", "seed", "state", "attempts", "reason", "progress"),
-            *("created_at", "claimed_at", "finished_at"),
+            *("tflop", "memory_mib", "created_at", "claimed_at", "finished_at"),
         ]
 
     def get_seed(self, run: Run) -> str | None:
         return run.published_seed or None
+
+    def get_tflop(self, run: Run) -> float:
+        return run.measurement.cost / TERA
 
     def get_progress(self, run: Run) -> dict[str, Any]:
         return {"done": run.progress_done, "total": run.progress_total, "words": run.progress_words}
@@ -52,7 +58,7 @@ class RunDetail(RunRow):
 class RunSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[Run]):
     """Runs: draws of measurements, queued, running and done. Append-only once finished."""
 
-    queryset: QuerySet[Run] = Run.objects.defer("numbers")
+    queryset: QuerySet[Run] = Run.objects.select_related("measurement").defer("numbers", "measurement__text")
     pagination_class = NewestFirst
     filterset_fields = ["state", "measurement", "draw"]
 

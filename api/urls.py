@@ -8,6 +8,7 @@ from rest_framework.routers import DefaultRouter
 
 from api.behaviors import BehaviorSet
 from api.claims import ClaimSet
+from api.estimates import EstimateSet
 from api.findings import FindingSet
 from api.heads import HeadSet
 from api.language_models import ModelSet
@@ -23,6 +24,7 @@ router.register("roles", RoleSet, "api-role")
 router.register("claims", ClaimSet, "api-claim")
 router.register("runs", RunSet, "api-run")
 router.register("heads", HeadSet, "api-head")
+router.register("estimates", EstimateSet, "api-estimate")
 router.register("schemas", SchemaSet, "api-schema-of")
 
 urlpatterns = [

@@ -6,12 +6,22 @@ MODELS=          folders with checkpoints beside fixtures/models, separated by '
 FIXTURES=        folder whose documents are published at every start (fixtures)
 HUB=             no: workers fetch no registered models from the model hub
 DEVICE=          what workers measure on (cpu; cuda)
+WORKER_MEMORY=   MiB a run may take there, instead of most of what there is
+WORKER_SPEED=    GFLOP/s that even a busy worker reaches; deadlines follow from it (5)
+RUN_DEADLINE=    seconds after which a run is stopped, whatever it costs (86400)
+RUN_COST=        TFLOP that one run may take (10000; 0: no limit)
+QUOTA_PERSON=    TFLOP of runs that a person may ask for in a day (50000; 0: no limit)
+QUOTA_AGENT=     of those, through any one of their tokens (20000; 0: no limit)
+LEASE=           seconds without a sign of life until a run is given to another worker (30)
 DATABASE_URL=    PostgreSQL instead of SQLite
 REDIS_URL=       Redis instead of the broker in DATA
 SECRET_KEY=, EVIDENCE_SECRET=  instead of the ones made in DATA
 ALLOWED_HOSTS=   names the site answers to, separated by commas
 ORIGIN=          https://… where it stands behind a proxy that speaks TLS
 EMAIL_URL=       smtp://…; mail goes to files in DATA without it
+LOG_FORMAT=      text for people (the default), json for machines
+METRICS_TOKEN=   what Prometheus sends to read /metrics; without it, whoever asks from this machine, and stewards
+SENTRY_DSN=      errors go to this Sentry project
 DEBUG=           yes for tracebacks in the browser
 """
 
@@ -24,7 +34,7 @@ from typing import Any
 import environ
 from csp.constants import NONE, SELF
 
-from config import environment, keys
+from config import environment, keys, observing
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA = environment.data_folder()
@@ -45,14 +55,19 @@ FIXTURES = environment.folder("FIXTURES", BASE_DIR / "fixtures")
 MODELS = environment.folders("MODELS", (BASE_DIR / "fixtures" / "models",))
 HUB = environment.flag("HUB", True)
 DEVICE = environment.text("DEVICE", "cpu")
-RUN_DEADLINE = environment.whole_number("RUN_DEADLINE", 3_600, 1, 1_000_000)  # seconds for one run
-RUN_MEMORY = environment.whole_number("RUN_MEMORY", 0, 0, 10_000_000)  # MiB the engine may take; 0: no limit
+WORKER_MEMORY = environment.whole_number("WORKER_MEMORY", 0, 0, 100_000_000)  # MiB; 0: most of what there is
+WORKER_SPEED = environment.whole_number("WORKER_SPEED", 5, 1, 10_000_000)  # GFLOP/s that even a busy worker reaches
+RUN_DEADLINE = environment.whole_number("RUN_DEADLINE", 86_400, 1, 10_000_000)  # seconds, whatever a run costs
+RUN_COST = environment.whole_number("RUN_COST", 10_000, 0, 1_000_000_000)  # TFLOP one run may take; 0: no limit
+QUOTA_PERSON = environment.whole_number("QUOTA_PERSON", 50_000, 0, 1_000_000_000)  # TFLOP a day; 0: no limit
+QUOTA_AGENT = environment.whole_number("QUOTA_AGENT", 20_000, 0, 1_000_000_000)  # of that, through any one token
 LEASE = environment.whole_number("LEASE", 30, 2, 3_600)  # seconds without a heartbeat until a run counts as lost
 HEARTBEAT = LEASE / 6  # seconds between heartbeats
 ATTEMPTS = 3  # times a run is begun until it counts as errored
 CONTENT_LICENCE = "CC BY 4.0"
 
 INSTALLED_APPS = [
+    "config",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -72,6 +87,8 @@ INSTALLED_APPS = [
     "api",
 ]
 MIDDLEWARE = [
+    "django_prometheus.middleware.PrometheusBeforeMiddleware",
+    "config.observing.request_context",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -84,6 +101,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "django_prometheus.middleware.PrometheusAfterMiddleware",
 ]
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
@@ -111,19 +129,45 @@ EMBEDDED_DATABASE: dict[str, Any] = {
     "OPTIONS": {
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-32000;",
+        # recursive_triggers: what REPLACE removes is looked at by the triggers too (wiki/triggers.py)
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-32000;"
+        " PRAGMA recursive_triggers=ON;",
     },
 }
-DATABASES: dict[str, Any] = {
-    "default": environ.Env.db_url_config(DATABASE_URL) | {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
-    if DATABASE_URL
-    else EMBEDDED_DATABASE,
+# A network that is cut, and a process that is stopped in the middle of a transaction, must not hold others up for long.
+CONNECTION: dict[str, Any] = {
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+    "options": "-c idle_in_transaction_session_timeout=30s -c lock_timeout=60s",
 }
+
+
+def _served(url: str) -> dict[str, Any]:
+    told = environ.Env.db_url_config(url)
+    options = CONNECTION | told.get("OPTIONS", {})
+    return told | {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True, "OPTIONS": options}
+
+
+DATABASES: dict[str, Any] = {"default": _served(DATABASE_URL) if DATABASE_URL else EMBEDDED_DATABASE}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+SHARED_CACHE: dict[str, Any] = {
+    "BACKEND": "django_redis.cache.RedisCache",
+    "LOCATION": REDIS_URL,
+    # without Redis nothing is remembered, and everything else goes on
+    "OPTIONS": {
+        "SOCKET_CONNECT_TIMEOUT": 1,
+        "SOCKET_TIMEOUT": 1,
+        "IGNORE_EXCEPTIONS": True,
+        "SERIALIZER": "django_redis.serializers.json.JSONSerializer",  # not pickle: it runs code it reads
+    },
+}
+OWN_CACHE: dict[str, Any] = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
 CACHES: dict[str, Any] = {
-    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
-    if REDIS_URL
-    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+    "default": SHARED_CACHE if REDIS_URL else OWN_CACHE,
+    "process": OWN_CACHE | {"LOCATION": "process", "OPTIONS": {"MAX_ENTRIES": 2_000}},  # what is no JSON and never old
 }
 
 # People
@@ -207,6 +251,7 @@ REST_FRAMEWORK = {
         "rest_framework.throttling.UserRateThrottle",
     ],
     "DEFAULT_THROTTLE_RATES": {"anon": "600/min", "user": "1200/min"},
+    "NUM_PROXIES": 1 if ORIGIN else 0,  # whose word on the client's address counts
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "api.problems.handler",
     "DEFAULT_VERSIONING_CLASS": None,
@@ -228,15 +273,7 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
 }
 
-LOGGING: dict[str, Any] = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
-    "root": {"handlers": ["stderr"], "level": "WARNING"},
-    "loggers": {
-        "interpedia": {"level": "INFO"},
-        "django.request": {"level": "ERROR"},  # a page that is not there is no event
-        "kombu.connection": {"level": "ERROR"},  # says at every start that the embedded broker has no host name
-    },
-}
+# Watching it run
+LOGGING = observing.logging_settings(environment.text("LOG_FORMAT", "text"))
+METRICS_TOKEN = environment.text("METRICS_TOKEN", "")
+SENTRY_DSN = environment.text("SENTRY_DSN", "")

@@ -7,3 +7,4 @@ urlpatterns = [
     path("api/v1/", include("api.urls")),
     path("", include("wiki.urls")),
 ]
+handler500 = "wiki.views.broken.broken"

@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from django.core.cache import caches
 
 from tests.programs import PROGRAMS, require
 
@@ -14,3 +15,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             require(program)
     if item.get_closest_marker("checkpoints") and not os.environ.get("CHECKPOINTS"):
         pytest.skip("CHECKPOINTS= names no folder of foreign models")
+
+
+@pytest.fixture(autouse=True)
+def nothing_cached() -> None:
+    """Counters of requests, say, which throttling keeps: in Redis they would outlive even the test run."""
+    for cache in caches.all(initialized_only=True):
+        cache.clear()

@@ -7,7 +7,10 @@ import logging
 from collections.abc import Iterator
 from typing import Any, cast
 
-from wiki.models import Claim, Finding, Measurement, Node, Outcome, Run, RunState, Worker
+from django.db import DatabaseError
+
+from wiki.acceptance import Acceptance, asker_of
+from wiki.models import BadgeState, Claim, Finding, Measurement, Node, Outcome, Run, RunState
 from workers.engine.badge import Badge, badge
 from workers.engine.claim_state import ClaimState
 from workers.engine.documents import finding as documents
@@ -43,6 +46,8 @@ def refresh_verdict(claim: Claim) -> Claim:
     """A claim that cannot be judged has errored, and says why: it must not keep others from theirs."""
     try:
         verdict = verdict_of(claim)
+    except DatabaseError:
+        raise  # that the numbers could not be read says nothing about the claim
     except Exception as error:  # whatever it is, the claim earns nothing, and the log has the traceback
         log.exception("claim %s of %s cannot be judged", claim.slug, claim.finding.slug)
         verdict = Verdict(outcome="errored", reason=f"cannot be judged: {type(error).__name__}: {error}")
@@ -54,8 +59,19 @@ def refresh_verdict(claim: Claim) -> Claim:
 
 
 def refresh_badge(finding: Finding) -> None:
-    """From the cached verdicts: the badge, its words, and what covers each node and edge."""
-    found = badge_of(finding)
+    """From the cached verdicts: the badge, its words, and what covers each node and edge.
+
+    A finding of which no badge can be made has none that says anything: it must not keep others from theirs.
+    """
+    try:
+        found = badge_of(finding)
+    except DatabaseError:
+        raise
+    except Exception as error:
+        log.exception("no badge can be made of %s", finding.slug)
+        words = f"no badge can be made: {type(error).__name__}: {error}"
+        Finding.objects.filter(pk=finding.pk).update(badge=BadgeState.UNDECIDED, badge_reason=words[:500])
+        return
     Finding.objects.filter(pk=finding.pk).update(
         badge=found.state, badge_reason=found.reason[:500], badge_detail=_detail(found)
     )
@@ -65,32 +81,39 @@ def refresh_badge(finding: Finding) -> None:
         type(edge).objects.filter(pk=edge.pk).update(coverage=found.edges[edge.sender, edge.receiver])
 
 
+def badge_is_old(finding: Finding) -> bool:
+    """Whether the cached one is another than could be made now."""
+    return finding.badge_detail != _detail(badge_of(finding))
+
+
 def badge_of(finding: Finding) -> Badge:
     assert finding.entry.current is not None
     document = finding.entry.current.document
     assert isinstance(document, documents.Finding)
-    states = {claim.slug: state_of(claim) for claim in finding.claims.runnable().with_evidence()}
+    acceptance = Acceptance(asker_of(finding.entry.current))
+    states = {claim.slug: state_of(claim, acceptance) for claim in finding.claims.runnable().with_evidence()}
     return badge(document, states, withdrawn_after_failing=finding.entry.withdrawals.count())
 
 
-def state_of(claim: Claim) -> ClaimState:
-    """Where a runnable claim stands, from its cached verdict and its runs."""
+def state_of(claim: Claim, acceptance: Acceptance) -> ClaimState:
+    """Where a runnable claim stands, from its cached verdict and its runs. acceptance: of the finding's author."""
     assert claim.measurement is not None and claim.expectation is not None
     late = claim.expectation.stated_after_measuring
+    waiting = Run.objects.of_claim(claim).open().exists()
     return ClaimState(
         verdict=Verdict.read(claim.verdict) if claim.verdict else None,
-        waiting=Run.objects.of_claim(claim).open().exists(),
-        no_worker=not claim.verdict and not can_be_run(claim.measurement.weights),
+        waiting=waiting,
+        held_up="" if claim.verdict else held_up(claim, waiting, acceptance),
         stated_after_measuring=claim.expectation.earlier if late else None,
         reworded=claim.reworded,
         depends_on_ablation=claim.depends_on_ablation,
     )
 
 
-def can_be_run(weights: str) -> bool:
-    """Whether a living worker can load the weights. While no worker lives, nobody knows, and one may come."""
-    alive = list(Worker.objects.alive())
-    return not alive or any(worker.can_load(weights) for worker in alive)
+def held_up(claim: Claim, waiting: bool, acceptance: Acceptance) -> str:
+    """What keeps the claim's runs from being queued, or made once they are, in words; empty if nothing does."""
+    ask = acceptance.no_worker_for if waiting else acceptance.obstacle
+    return next(filter(None, map(ask, filter(None, (claim.measurement, claim.control)))), "")
 
 
 def verdict_of(claim: Claim) -> Verdict | None:

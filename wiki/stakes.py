@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Max, Q
+from django.db.models import Q
 
 from wiki.models import Expectation, Measurement, Population, Run
-from wiki.models.run import RunQuerySet
+from wiki.models.run import BEGUN
+from workers.engine.cost import cost_of
 from workers.engine.documents import measurement as documents
 from workers.engine.documents.bundle import Bundle, behavior_of, control_of, measurement_of
 from workers.engine.documents.canonical import canonical
@@ -63,17 +64,27 @@ def _gate(bundle: Bundle, claim: Claim) -> dict[str, Any]:
 
 
 def _measurement(document: documents.Measurement, control_of: Measurement | None) -> Measurement:
-    row, _ = Measurement.objects.get_or_create(
-        sha256=document.sha256,
-        defaults={
-            "text": document.text,
-            "technique": document.technique,
-            "weights": weights_of(document),
-            "population": population_of(document),
-            "control_of": control_of,
-        },
-    )
+    """The row of the measurement, made if it is missing."""
+    row = Measurement.objects.filter(pk=document.sha256).first()
+    if row is None:
+        row = unsaved(document)
+        row.control_of = control_of
+        row.save(force_insert=True)
     return row
+
+
+def unsaved(document: documents.Measurement) -> Measurement:
+    """The row of a claim's own measurement, with what it costs."""
+    cost = cost_of(document)
+    return Measurement(
+        sha256=document.sha256,
+        text=document.text,
+        technique=document.technique,
+        weights=weights_of(document),
+        population=population_of(document),
+        cost=cost.operations,
+        memory=cost.memory,
+    )
 
 
 def weights_of(document: documents.Measurement) -> str:
@@ -88,27 +99,31 @@ def population_of(document: documents.Measurement) -> str:
 
 
 def _expectation(measurement: Measurement, sha256: str) -> Expectation:
+    begun = _begun(measurement)
     row, _ = Expectation.objects.get_or_create(
         measurement=measurement,
         sha256=sha256,
         defaults={
-            "stated_after_measuring": _begun(measurement).exists(),
-            "first_draw": _first_draw(measurement),
+            "stated_after_measuring": bool(begun),
+            "first_draw": _first_draw(measurement, begun),
             "earlier": Expectation.objects.filter(measurement=measurement).count(),
         },
     )
     return row
 
 
-def _first_draw(measurement: Measurement) -> int:
+def _first_draw(measurement: Measurement, begun: list[Run]) -> int:
     """0, unless somebody may know a number already: then the first fresh draw that has not begun."""
-    begun = _begun(measurement)
-    if measurement.population != Population.SEEDED or not begun.exists():
+    if measurement.population != Population.SEEDED or not begun:
         return 0
-    newest = begun.filter(measurement=measurement).aggregate(Max("draw", default=0))["draw__max"]
-    return int(newest) + 1
+    return 1 + max((run.draw for run in begun if run.measurement_id == measurement.pk), default=0)
 
 
-def _begun(measurement: Measurement) -> RunQuerySet:
-    """A control measures the claim's own edit too, so its number counts as known with it."""
-    return Run.objects.begun().filter(Q(measurement=measurement) | Q(measurement__control_of=measurement))
+def _begun(measurement: Measurement) -> list[Run]:
+    """A control measures the claim's own edit too, so its number counts as known with it.
+
+    Until the transaction ends nobody claims a run of these, so that what is seen here stays true.
+    """
+    concerned = Run.objects.filter(Q(measurement=measurement) | Q(measurement__control_of=measurement))
+    locked = concerned.select_for_update(of=("self",)).only("pk", "state", "draw", "measurement")
+    return [run for run in locked if run.state in BEGUN]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db import connections
+from django.db import connections, transaction
 
 REVISION = "wiki_revision"
 RUN = "wiki_run"
@@ -25,23 +25,19 @@ CREATE OR REPLACE FUNCTION {table}_keeps() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN RAISE EXCEPTION '{words}' USING ERRCODE = 'integrity_constraint_violation'; END $$
 """
 POSTGRESQL = """
-CREATE TRIGGER {table}_keeps_{verb} BEFORE {verb} ON {table} FOR EACH ROW {when} EXECUTE FUNCTION {table}_keeps()
+CREATE TRIGGER {table}_keeps_{verb} BEFORE {verb} ON {table} FOR EACH {each} {when} EXECUTE FUNCTION {table}_keeps()
 """
-WHEN = {
-    ("sqlite", REVISION): "",
-    ("sqlite", RUN): "WHEN OLD.state = 'finished'",
-    ("postgresql", REVISION): "",
-    ("postgresql", RUN): "WHEN (OLD.state = 'finished')",
-}
-VERBS = ("UPDATE", "DELETE")
+WHEN = {REVISION: "", RUN: "WHEN (OLD.state = 'finished')"}
+ROW_VERBS = ("UPDATE", "DELETE")
+TRUNCATE = "TRUNCATE"  # PostgreSQL's; it looks at no row, so a table with anything in it to keep is kept whole
 
 
 def install(using: str = "default", **_: Any) -> None:
-    """Receives post_migrate."""
+    """Receives post_migrate. A table that the migrations have taken back is passed over."""
     connection = connections[using]
-    lift(using)
-    with connection.cursor() as cursor:
-        for table in WORDS:
+    with transaction.atomic(using), connection.cursor() as cursor:
+        lift(using)
+        for table in WORDS.keys() & set(connection.introspection.table_names(cursor)):
             for statement in _statements(connection.vendor, table):
                 cursor.execute(statement)
 
@@ -52,15 +48,19 @@ def lift(using: str = "default") -> None:
     on_table = "" if connection.vendor == "sqlite" else " ON {table}"
     with connection.cursor() as cursor:
         for table in WORDS:
-            for verb in VERBS:
+            for verb in (*ROW_VERBS, TRUNCATE):
                 drop = "DROP TRIGGER IF EXISTS {table}_keeps_{verb}" + on_table
                 cursor.execute(drop.format(table=table, verb=verb))
 
 
 def _statements(vendor: str, table: str) -> list[str]:
-    if vendor not in ("sqlite", "postgresql"):
-        raise NotImplementedError(f"no append-only triggers are written for {vendor}; use SQLite or PostgreSQL")
-    template = SQLITE if vendor == "sqlite" else POSTGRESQL
-    named = {"table": table, "words": WORDS[table], "when": WHEN[vendor, table]}
-    triggers = [template.format(verb=verb, **named) for verb in VERBS]
-    return triggers if vendor == "sqlite" else [POSTGRESQL_FUNCTION.format(**named), *triggers]
+    named = {"table": table, "words": WORDS[table], "when": WHEN[table]}
+    match vendor:
+        case "sqlite":
+            return [SQLITE.format(verb=verb, **named) for verb in ROW_VERBS]
+        case "postgresql":
+            rows = [POSTGRESQL.format(verb=verb, each="ROW", **named) for verb in ROW_VERBS]
+            whole = POSTGRESQL.format(verb=TRUNCATE, each="STATEMENT", **{**named, "when": ""})
+            return [POSTGRESQL_FUNCTION.format(**named), *rows, whole]
+        case _:
+            raise NotImplementedError(f"no append-only triggers are written for {vendor}; use SQLite or PostgreSQL")

@@ -3,7 +3,23 @@ from __future__ import annotations
 from django.urls import URLPattern, path
 from django.views.generic import TemplateView
 
-from wiki.views import account, behaviors, claim, edit, finding, findings, history, home, models, roles, runs, site
+from wiki.views import (
+    account,
+    behaviors,
+    claim,
+    edit,
+    finding,
+    findings,
+    health,
+    history,
+    home,
+    metrics,
+    models,
+    roles,
+    runs,
+    site,
+    stewards,
+)
 
 
 def entry_pages(kind: str) -> list[URLPattern]:
@@ -38,13 +54,19 @@ urlpatterns = [
     path("runs/", runs.runs, name="runs"),
     path("runs/<int:number>/", runs.run, name="run"),
     path("runs/<int:number>/live/", runs.live, name="run-live"),
+    path("stewards/", stewards.stewards, name="stewards"),
+    path("stewards/live/", stewards.live, name="stewards-live"),
+    path("stewards/runs/<int:number>/retry/", stewards.retry, name="run-retry"),
+    path("stewards/runs/<int:number>/retry-alike/", stewards.retry_alike, name="runs-retry-alike"),
     path("how-checking-works/", TemplateView.as_view(template_name="wiki/how.html"), name="how"),
     path("account/", account.account, name="account"),
     path("account/tokens/make/", account.make_token, name="token-make"),
     path("account/tokens/revoke/", account.revoke_token, name="token-revoke"),
     path("welcome/<str:token>/", account.welcome, name="welcome"),
     path("badge/<slug:slug>.svg", site.badge, name="badge"),
-    path("healthz", site.healthz, name="healthz"),
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+    path("metrics", metrics.metrics, name="metrics"),
     path("robots.txt", site.robots, name="robots"),
     path("llms.txt", site.llms, name="llms"),
 ]

@@ -6,18 +6,22 @@ It ends when its standard input does, so that a killed worker leaves none behind
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
+from signal import SIGKILL
 from threading import Thread
 from typing import Any
 
 import psutil
 
+log = logging.getLogger("interpedia.worker")
 COMMAND = (sys.executable, "-m", "workers.engine", "serve")
 MEBIBYTE = 1024 * 1024
 
@@ -36,11 +40,30 @@ class Abandoned(Exception):
 
 @dataclass(frozen=True)
 class Limits:
-    """deadline: seconds for one run. memory: MiB the child may take, None for no limit. tick: seconds between looks."""
+    """memory: MiB the child and what it starts may take, None for no limit. tick: seconds between looks."""
 
-    deadline: float
     memory: int | None
     tick: float
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """end: by the monotonic clock. words: how long it was, and why."""
+
+    end: float
+    words: str
+
+    @classmethod
+    def in_seconds(cls, seconds: float, why: str) -> Deadline:
+        because = f", {why}" if why else ""
+        return cls(time.monotonic() + seconds, f"{seconds:,.0f} seconds{because}")
+
+    @property
+    def passed(self) -> bool:
+        return time.monotonic() > self.end
+
+    def __str__(self) -> str:
+        return self.words
 
 
 @dataclass(frozen=True)
@@ -64,28 +87,33 @@ class Engine:
         if self._process is None or self._process.poll() is not None:
             self._start()
 
-    def ask(self, request: dict[str, Any], still_wanted: Callable[[Progress], bool]) -> dict[str, Any]:
+    def ask(
+        self, request: dict[str, Any], still_wanted: Callable[[Progress], bool], deadline: float, why: str = ""
+    ) -> dict[str, Any]:
         """The child's last word on the request: {"event": "numbers" | "refused" | "errored", …}.
 
         still_wanted is called with the progress at every tick; when it says no, Abandoned is raised. Raises EngineDied
-        and EngineStopped, too. After whatever was raised, the child is gone.
+        and EngineStopped, too. After whatever was raised, the child is gone. deadline: seconds for this request;
+        why: what they were taken from, told if they pass ("10 times its estimated cost").
         """
         try:
-            return self._ask(request, still_wanted)
+            return self._ask(request, still_wanted, Deadline.in_seconds(deadline, why))
         except BaseException:
             self.kill()
             raise
 
     def kill(self) -> None:
-        """Ends the child at once, and waits for it."""
+        """Ends the child and all that it started at once, and waits for it."""
         if self._process is not None:
-            self._process.kill()
+            _kill_group(self._process)
             self._process.wait()
             self._process = None
 
-    def _ask(self, request: dict[str, Any], still_wanted: Callable[[Progress], bool]) -> dict[str, Any]:
+    def _ask(
+        self, request: dict[str, Any], still_wanted: Callable[[Progress], bool], deadline: Deadline
+    ) -> dict[str, Any]:
         self._send(request)
-        end, progress, looked = time.monotonic() + self._limits.deadline, Progress(), 0.0
+        progress, looked = Progress(), 0.0
         while True:
             event = self._next_event()
             if event is not None and event.get("id") == request["id"]:
@@ -94,7 +122,7 @@ class Engine:
                 progress = Progress(int(event["done"]), int(event["total"]), str(event["words"]))
             if time.monotonic() - looked >= self._limits.tick:
                 looked = time.monotonic()
-                self._look(end, still_wanted(progress))
+                self._look(deadline, still_wanted(progress))
 
     def _send(self, request: dict[str, Any]) -> None:
         self.start()
@@ -129,27 +157,27 @@ class Engine:
         try:
             event: dict[str, Any] = json.loads(line)
         except json.JSONDecodeError as error:
-            raise EngineStopped(f"the engine said what is no JSON: {line[:200]!r}") from error
+            log.error("the engine said what is no JSON: %r", line[:200])
+            raise EngineStopped("the engine said what is no JSON; what it was stands in the worker's log") from error
         return event
 
-    def _look(self, end: float, wanted: bool) -> None:
+    def _look(self, deadline: Deadline, wanted: bool) -> None:
         if not wanted:
             raise Abandoned
-        if time.monotonic() > end:
-            raise EngineStopped(f"not done within {self._limits.deadline:.0f} seconds")
+        if deadline.passed:
+            raise EngineStopped(f"not done within {deadline}")
         if self._limits.memory is not None and (used := self._memory()) > self._limits.memory:
-            raise EngineStopped(f"took {used} MiB of memory, more than the {self._limits.memory} MiB it may")
+            raise EngineStopped(f"out of memory: took {used:,} MiB, more than the {self._limits.memory:,} MiB it may")
 
     def _memory(self) -> int:
-        """MiB resident in the child."""
+        """MiB resident in the child and in all that it started."""
         assert self._process is not None
-        try:
-            return int(psutil.Process(self._process.pid).memory_info().rss // MEBIBYTE)
-        except psutil.NoSuchProcess:
-            return 0
+        return sum(map(_resident, _with_descendants(self._process.pid))) // MEBIBYTE
 
     def _death(self) -> EngineDied:
         assert self._process is not None
+        os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)  # it keeps its number until its group is gone
+        _kill_group(self._process)
         code = self._process.wait()
         self._process = None
         how = f"signal {-code}" if code < 0 else f"exit status {code}"
@@ -160,5 +188,29 @@ def _pass_on(process: subprocess.Popen[str], lines: SimpleQueue[str | None]) -> 
     """Every line the child writes, then None. A thread of its own, since pipes cannot be waited on with a timeout."""
     assert process.stdout is not None
     for line in process.stdout:
-        lines.put(line)
+        if line.endswith("\n"):  # else it was killed in the middle of it
+            lines.put(line)
     lines.put(None)
+
+
+def _kill_group(process: subprocess.Popen[str]) -> None:
+    """The child and all that it started; a child that was waited for has given its number back."""
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, SIGKILL)
+
+
+def _with_descendants(pid: int) -> list[psutil.Process]:
+    try:
+        child = psutil.Process(pid)
+        return [child, *child.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _resident(process: psutil.Process) -> int:
+    """Bytes; none in a process that is gone by now."""
+    try:
+        return int(process.memory_info().rss)
+    except psutil.NoSuchProcess:
+        return 0

@@ -12,7 +12,10 @@ TORCH = ("torch", "transformers")
 SITE = ("api", "config", "wiki", "celery", "django", "kombu", "redis", "rest_framework")
 
 # What the site reads of the engine: which documents there are, what they say, and how numbers are judged.
-TORCH_FREE = ("documents", "metrics", "prompts", "techniques", "judge.py", "numbers.py", "statistics.py")
+TORCH_FREE = (
+    *("documents", "metrics", "prompts", "techniques"),
+    *("cost.py", "device.py", "extent.py", "judge.py", "numbers.py", "statistics.py"),
+)
 
 # Imports the modules named on the command line, one by one, in a process where some packages are absent.
 PROBE = """

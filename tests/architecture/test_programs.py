@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.programs import Program, main, require
+from tests.programs import Program, main, path_of, require
 
 NONESUCH = Program(marker="nonesuch", commands=("nonesuch",), package="nonesuch")
 
@@ -22,6 +22,15 @@ def test_without_the_program_a_test_fails_in_continuous_integration(monkeypatch)
 def test_with_the_program_its_path_is_given(monkeypatch):
     monkeypatch.setenv("CI", "true")
     assert require(Program(marker="shell", commands=("nonesuch", "sh"), package="dash")).endswith("/sh")
+
+
+def test_off_the_path_the_newest_is_found(tmp_path):
+    for version in ("9.6", "15", "14"):
+        command = tmp_path / version / "bin" / "nonesuch"
+        command.parent.mkdir(parents=True)
+        command.touch(mode=0o755)
+    program = Program(marker="nonesuch", commands=("nonesuch",), package="nonesuch", folders=(f"{tmp_path}/*/bin",))
+    assert path_of(program) == str(tmp_path / "15/bin/nonesuch")
 
 
 def test_an_ordinary_user_is_told_in_one_line_what_is_missing(monkeypatch, capsys):

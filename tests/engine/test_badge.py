@@ -72,7 +72,7 @@ def test_verified() -> None:
 
 def test_proposed_until_something_runs() -> None:
     assert of(claim("a"), states={}).state == "proposed"
-    unloadable = of(claim("a"), states={"a": ClaimState(no_worker=True)})
+    unloadable = of(claim("a"), states={"a": ClaimState(held_up="no worker can run it now")})
     assert (unloadable.state, unloadable.notes) == ("proposed", ("no worker can run it now",))
 
 
@@ -122,7 +122,7 @@ def test_a_finding_with_nothing_causal_in_it_is_undecided() -> None:
         ended("undecided"),
         ended("errored"),
         ClaimState(),
-        ClaimState(no_worker=True),
+        ClaimState(held_up="no worker can run it now"),
     ],
 )
 def test_one_spoilt_claim_of_two_is_never_verified(spoilt: ClaimState) -> None:

@@ -140,8 +140,10 @@ def test_a_run_is_in_a_known_state_that_agrees_with_what_it_holds(found):
 
 def test_a_worker_has_its_name_alone():
     now = timezone.now()
-    Worker.objects.create(name="one", started_at=now, last_seen=now)
-    assert refused("wiki_worker_name", Worker(name="one", started_at=now, last_seen=now).save, "wiki_worker.name")
+    Worker.objects.create(name="one", memory=1, started_at=now, last_seen=now)
+    assert refused(
+        "wiki_worker_name", Worker(name="one", memory=1, started_at=now, last_seen=now).save, "wiki_worker.name"
+    )
 
 
 def test_a_steward_link_is_unique_and_used_by_somebody():

@@ -5,8 +5,8 @@ from wiki import actions
 from wiki.models import Run, Worker
 
 
-def worker(name: str = "worker@desk", loadable: tuple[str, ...] = (documents.WEIGHTS,)) -> Worker:
-    return actions.see_worker(name, list(loadable), "cpu")
+def worker(name: str = "worker@desk", loadable: tuple[str, ...] = (documents.WEIGHTS,), memory: int = 8_192) -> Worker:
+    return actions.see_worker(name, actions.Ability(loadable, memory, "cpu"))
 
 
 def work_off(right: int = 64, spoilt: int = 0) -> list[Run]:

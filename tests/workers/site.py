@@ -1,5 +1,6 @@
-"""The whole site as real processes, on a data folder of its own."""
+"""The whole site as real processes, on a data folder of its own, or databases of its own on the servers it is told."""
 
+import hashlib
 import json
 import os
 import signal
@@ -9,15 +10,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psutil
+import psycopg
+import redis
 
 from workers.engine.documents.kinds import DOCUMENTS
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 240.0
+FIRST_BROKER = 100
 BEHAVIOR = json.loads((ROOT / "fixtures/behaviors/induction.json").read_text())
 MODEL = json.loads((ROOT / "fixtures/models/induction-2l.json").read_text())
 
@@ -54,6 +60,31 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def on_server(url: str, database: str) -> str:
+    return urlsplit(url)._replace(path=f"/{database}").geturl()
+
+
+def own_database(folder: Path) -> dict[str, str]:
+    """Of the folder's site, on the PostgreSQL that DATABASE_URL= names; nothing without it."""
+    url = os.environ.get("DATABASE_URL")
+    if not url:
+        return {}
+    name = f"site_{hashlib.sha256(bytes(folder)).hexdigest()[:12]}"
+    with psycopg.connect(on_server(url, "postgres"), autocommit=True) as connection:
+        if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
+            connection.execute(f'CREATE DATABASE "{name}"')
+    return {"DATABASE_URL": on_server(url, name)}
+
+
+def own_broker() -> dict[str, str]:
+    """A number on the Redis that REDIS_URL= names, above those of the test processes; nothing without it."""
+    url = os.environ.get("REDIS_URL")
+    if not url:
+        return {}
+    with redis.Redis.from_url(on_server(url, "0")) as client:
+        return {"REDIS_URL": on_server(url, str(FIRST_BROKER + client.incr("sites")))}
+
+
 class Site:
     """`manage.py up` on a folder. start() returns when it answers."""
 
@@ -69,6 +100,8 @@ class Site:
             "HUB": "no",
             "LEASE": "3",
             "DJANGO_SETTINGS_MODULE": "config.settings",
+            **own_database(folder),
+            **own_broker(),
         }
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -114,8 +147,8 @@ class Site:
         return self.log.read_text() if self.log.exists() else ""
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        connection = sqlite3.connect(self.data / "interpedia.sqlite3", timeout=20)
-        try:
+        if url := self.environment.get("DATABASE_URL"):
+            with psycopg.connect(url) as connection:
+                return connection.execute(sql).fetchall()
+        with closing(sqlite3.connect(self.data / "interpedia.sqlite3", timeout=20)) as connection:
             return connection.execute(sql).fetchall()
-        finally:
-            connection.close()

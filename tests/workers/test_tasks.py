@@ -11,11 +11,12 @@ from tests.wiki.work import worker
 from wiki import actions
 from wiki.models import Run
 from workers import tasks
+from workers.allowance import deadline_of
 from workers.child import Engine, Limits
 from workers.engine.checkpoint import weights_sha256
 from workers.presence import loadable
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.django_db(transaction=True)  # a worker's are its own: it drops connections that are in one
 
 SAY = "import json, os, sys, time\nfor line in sys.stdin:\n    asked = json.loads(line)\n"
 
@@ -34,8 +35,8 @@ def make(monkeypatch, run):
     """Makes the run with an engine that runs the given lines, and returns the run as it then is."""
     started = []
 
-    def make(lines: str, deadline: float = 30.0) -> Run:
-        engine = Engine(Limits(deadline, None, tick=0.05), (sys.executable, "-c", SAY + lines))
+    def make(lines: str) -> Run:
+        engine = Engine(Limits(memory=None, tick=0.05), (sys.executable, "-c", SAY + lines))
         started.append(engine)
         monkeypatch.setattr(tasks, "engine", lambda: engine)
         tasks.make(run)
@@ -81,12 +82,13 @@ def test_out_of_memory_is_an_error_and_never_a_failure(make):
 def test_an_answer_nobody_understands_is_an_error(make):
     ended = make(answering(event="poem", lines=3))
     assert ended.state == "errored"
-    assert "which nobody understands" in ended.reason
+    assert "nobody understands that" in ended.reason
 
 
 def test_a_dead_engine_gives_the_run_back_until_that_was_too_often(make, run):
     assert make("    os.kill(os.getpid(), 9)\n").state == "queued"
     for _ in range(2):
+        Run.objects.update(not_before=None)
         again = actions.claim_run(worker())
         run.refresh_from_db()
         assert again.pk == run.pk
@@ -95,10 +97,18 @@ def test_a_dead_engine_gives_the_run_back_until_that_was_too_often(make, run):
     assert ended.reason == "given up after 3 attempts: the engine ended in the middle of the run (signal 9)"
 
 
-def test_a_run_past_its_deadline_is_an_error_at_once(make):
-    ended = make("    time.sleep(60)\n", deadline=0.3)
+def test_a_run_past_its_deadline_is_an_error_at_once(make, settings):
+    settings.RUN_DEADLINE = 1
+    ended = make("    time.sleep(60)\n")
     assert ended.state == "errored"
-    assert "not done within" in ended.reason
+    assert ended.reason == "not done within 1 seconds, all that any run may take"
+
+
+def test_a_deadline_follows_from_what_a_run_is_estimated_to_cost(run, settings):
+    seconds, why = deadline_of(run.measurement)
+    assert why == "5 times what it was estimated to take"
+    settings.WORKER_SPEED = 1
+    assert deadline_of(run.measurement)[0] > seconds > 120
 
 
 def test_a_run_that_was_given_to_another_worker_meanwhile_is_left_to_it(make, run):
@@ -118,3 +128,9 @@ def test_a_worker_can_load_what_lies_in_its_models_folders(settings):
     assert "hub" not in loadable()
     settings.HUB = True
     assert "hub" in loadable()
+
+
+def test_whatever_else_goes_wrong_is_the_runs_reason(make, run, monkeypatch):
+    monkeypatch.setattr("wiki.evidence.stakes_on", lambda run: {}["an older form"])
+    ended = make("")
+    assert (ended.state, ended.reason) == ("errored", "KeyError: 'an older form'")

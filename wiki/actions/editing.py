@@ -6,17 +6,23 @@ from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
 
 from wiki import bundles, evidence, projection
 from wiki.actions.queueing import queue
-from wiki.models import Claim, Entry, Finding, Kind, Outcome, Revision, Withdrawal
+from wiki.models import Claim, Entry, Finding, Kind, Measurement, Outcome, Revision, Withdrawal
+from wiki.turns import evidence_turn
+from workers.engine.cost import cost_of
 from workers.engine.documents import finding as documents
+from workers.engine.documents import measurement as measurements
 from workers.engine.documents.document import Invalid, Problem
 from workers.engine.documents.kinds import DOCUMENTS, EntryDocument
 
 Author = User | AnonymousUser | AbstractBaseUser | None
 """None is the site itself, loading its fixtures."""
+
+
+NEW = ""
+"""The address of an entry that is not there yet."""
 
 
 class Conflict(Exception):
@@ -28,24 +34,40 @@ class Conflict(Exception):
         self.sent = sent
 
 
-def publish(kind: str, given: Any, author: Author, summary: str = "", expected_parent: str | None = None) -> Revision:
+def publish(
+    kind: str,
+    given: Any,
+    author: Author,
+    summary: str = "",
+    expected_parent: str | None = None,
+    *,
+    agent: str = "",
+    address: str | None = None,
+) -> Revision:
     """A document (JSON text or values) as its entry's newest revision; the same content again makes none.
 
-    expected_parent: sha256 of the revision the edit started from. Raises Invalid with every problem, Conflict, and
+    expected_parent: sha256 of the revision the edit started from. agent: the token it came with. address: slug of the
+    entry that it is an edit of, or NEW; None takes it as either. Raises Invalid with every problem, Conflict, and
     PermissionDenied.
     """
     _refuse_unless_allowed(kind, author)
     document = _read(kind, given)
+    if address and document.slug != address:
+        words = f"the entry is {address!r} and stays so; write a new entry for another slug"
+        raise Invalid([Problem("slug", words)])
     _check_neighbors(document)
     html = projection.html_of(document)
-    with transaction.atomic():
+    with evidence_turn():
         entry, _ = Entry.objects.get_or_create(kind=kind, slug=document.slug, defaults={"title": document.title})
         entry = Entry.objects.select_for_update().get(pk=entry.pk)
+        if address == NEW and entry.current is not None:
+            words = f"{entry.slug!r} exists already; take another name, or edit that one (PUT)"
+            raise Invalid([Problem("slug", words)])
         if entry.current is not None and entry.current.sha256 == document.sha256:
             return entry.current
         if expected_parent is not None and (entry.current is None or entry.current.sha256 != expected_parent):
             raise Conflict(entry.current, document.values())
-        revision = _add_revision(entry, document, author, summary)
+        revision = _add_revision(entry, document, author, summary, agent)
         _follow(entry, html)
     return revision
 
@@ -60,10 +82,17 @@ def reproject(entry: Entry) -> None:
     """Rewrites what follows from the entry's current revision and the stored runs."""
     assert entry.current is not None
     html = projection.html_of(entry.current.document)
-    with transaction.atomic():
+    with evidence_turn():
         finding = projection.project(entry, html)
         if finding is not None:
             evidence.refresh(finding)
+
+
+def estimate_anew() -> None:
+    """Rewrites what each stored measurement is estimated to take."""
+    for row in Measurement.objects.iterator(chunk_size=100):
+        cost = cost_of(measurements.Measurement.read(row.text))
+        Measurement.objects.filter(pk=row.pk).update(cost=cost.operations, memory=cost.memory)
 
 
 def _read(kind: str, given: Any) -> EntryDocument:
@@ -87,7 +116,7 @@ def _check_neighbors(document: EntryDocument) -> None:
         bundles.of_document(document).checked()
 
 
-def _add_revision(entry: Entry, document: EntryDocument, author: Author, summary: str) -> Revision:
+def _add_revision(entry: Entry, document: EntryDocument, author: Author, summary: str, agent: str) -> Revision:
     parent = entry.current
     revision = Revision.objects.create(
         entry=entry,
@@ -96,6 +125,7 @@ def _add_revision(entry: Entry, document: EntryDocument, author: Author, summary
         sha256=document.sha256,
         parent=parent,
         author=author if isinstance(author, User) else None,
+        agent=agent,
         summary=summary[:300],
     )
     entry.current = revision

@@ -1,101 +1,103 @@
-"""Queueing: which runs a finding still needs, and the bell that tells workers so. The row is the queue."""
+"""Queueing: which runs a finding still needs. The row is the queue."""
 
 from __future__ import annotations
 
-import logging
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
-from django.db.models import Q
 from django.db.models.functions import Now
-from django.utils import timezone
-from kombu.exceptions import OperationalError
 
-from config.celery import app
+from config.queues import class_of
 from wiki import evidence
+from wiki.acceptance import Acceptance, Asker, asker_of
+from wiki.actions.ringing import ring
 from wiki.models import Claim, Finding, Measurement, Run
-from wiki.models.run import WITHOUT_NUMBERS, Priority, RunQuerySet, in_seconds
+from wiki.models.run import WITHOUT_NUMBERS, Priority, RunQuerySet
+from wiki.turns import evidence_turn
 from workers.engine.seeds import fresh_seed
-
-log = logging.getLogger("interpedia.queue")
-CHECK = "workers.tasks.check"
-MOST_RINGS = 8  # a worker that comes takes all that waits, so a few rings wake everybody
-RING_AGAIN = 10  # seconds after which a run that still waits is rung for anew
 
 
 def queue(finding: Finding) -> int:
-    """Queues what the finding's claims lack, i.e. was never asked for, as far as a worker could run it."""
+    """Queues what the finding's claims lack, i.e. was never asked for, as far as that is accepted."""
+    return _queue(_lacking(finding), _asker(finding))
+
+
+def catch_up(finding: Finding) -> None:
+    """Queues what can be accepted by now, and shows what keeps the rest. Takes a turn only if that changes anything."""
+    acceptance = Acceptance(_asker(finding))
+    if any(acceptance.accept(run) for run in _lacking(finding)) or evidence.badge_is_old(finding):
+        with evidence_turn():
+            queue(finding)
+            evidence.refresh_badge(finding)
+
+
+def _asker(finding: Finding) -> Asker:
+    assert finding.entry.current is not None
+    return asker_of(finding.entry.current)
+
+
+def _lacking(finding: Finding) -> list[Run]:
     claims = finding.claims.runnable().with_evidence()
     wanted = [*(run for claim in claims for run in _needed(claim)), *(run for claim in claims for run in _notes(claim))]
-    return _queue(run for run in wanted if not _runs_like(run).exists())
+    return [run for run in wanted if not _runs_like(run).exists()]
 
 
-def queue_all() -> None:
-    """Queues what any claim lacks: a worker came that can load a model nobody could before."""
-    with transaction.atomic():
-        for finding in Finding.objects.filter(claims__in=Claim.objects.undecided()).distinct():
-            if queue(finding):
-                evidence.refresh_badge(finding)
-
-
-def try_again(claim: Claim) -> int:
+def try_again(claim: Claim, asker: Asker) -> int:
     """Queues anew those of the claim's runs that ended without numbers (refused or errored)."""
-    with transaction.atomic():
+    with evidence_turn():
         ended = {"state__in": WITHOUT_NUMBERS}
-        queued = _queue(run for run in _needed(claim) if not _runs_like(run).exclude(**ended).exists())
+        runs = [*_needed(claim), *_notes(claim)]
+        queued = _queue((run for run in runs if not _runs_like(run).exclude(**ended).exists()), asker)
         for measurement in filter(None, (claim.measurement, claim.control)):
             evidence.refresh_concerned_by(measurement)
     return queued
 
 
-def ring(runs: int = 1) -> None:
-    """Tells workers that runs wait. A bell nobody hears is rung again by the sweep."""
-    try:
-        for _ in range(min(runs, MOST_RINGS)):
-            app.send_task(CHECK, ignore_result=True)
-    except (OSError, OperationalError) as error:
-        log.warning("the broker does not take messages (%s); the sweep will ring again", error)
+def retry(run: Run, asker: Asker) -> bool:
+    """Queues anew one run that ended without numbers. False if it did not, or was tried again already."""
+    with evidence_turn():
+        stands = _runs_like(run).exclude(state__in=WITHOUT_NUMBERS).exists()
+        if stands or not _queue([_run(run.measurement, run.draw, run.priority)], asker):
+            return False
+        evidence.refresh_concerned_by(run.measurement)
+    return True
 
 
-def ring_for_waiting() -> int:
-    """The sweep's ring: for runs that have waited a while since the last one. Returns how many those are."""
-    waited = Q(rung_at__isnull=True) | Q(rung_at__lt=in_seconds(-RING_AGAIN))
-    count = Run.objects.waiting().filter(waited).update(rung_at=Now())
-    if count:
-        ring()
-    return count
-
-
-def _queue(needed: Iterable[Run]) -> int:
-    runs = {(run.measurement_id, run.draw): run for run in needed}
-    Run.objects.bulk_create(runs.values(), ignore_conflicts=True)
-    if runs:
-        transaction.on_commit(lambda: ring(len(runs)))
-    return len(runs)
+def _queue(wanted: Iterable[Run], asker: Asker) -> int:
+    acceptance = Acceptance(asker)
+    runs = list({(run.measurement_id, run.draw): run for run in wanted}.values())
+    accepted = [run for run in runs if acceptance.accept(run)]
+    for run in accepted:
+        run.asked_by, run.agent = asker.person, asker.agent
+    Run.objects.bulk_create(accepted, ignore_conflicts=True)
+    if accepted:
+        bells = Counter(class_of(run.measurement.memory) for run in accepted)
+        transaction.on_commit(lambda: ring(bells))
+    return len(accepted)
 
 
 def _needed(claim: Claim) -> Iterator[Run]:
-    """The runs its verdict rests on, not saved, as far as a worker could make them."""
+    """The runs its verdict rests on, not saved."""
     assert claim.measurement is not None and claim.expectation is not None
-    if evidence.can_be_run(claim.measurement.weights):
-        yield from (_run(claim.measurement, draw) for draw in claim.expectation.draws)
-        if claim.control is not None:
-            yield _run(claim.control, 0)
+    yield from (_run(claim.measurement, draw) for draw in claim.expectation.draws)
+    if claim.control is not None:
+        yield _run(claim.control, 0)
 
 
 def _notes(claim: Claim) -> Iterator[Run]:
     """The runs that only add a note to its verdict: the public draw of each variant."""
     assert claim.measurement is not None
-    if claim.kind == "effect" and evidence.can_be_run(claim.measurement.weights):
+    if claim.kind == "effect":
         for variant in claim.measurement.variants.all():
             yield _run(variant, 0, Priority.NOTE)
 
 
 def _run(measurement: Measurement, draw: int, priority: int = Priority.VERDICT) -> Run:
     seed = _seed(measurement, draw)
-    return Run(measurement=measurement, draw=draw, seed=seed, priority=priority, rung_at=timezone.now())
+    return Run(measurement=measurement, draw=draw, seed=seed, priority=priority, rung_at=Now())
 
 
 def _runs_like(run: Run) -> RunQuerySet:

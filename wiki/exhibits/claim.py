@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from django.utils.safestring import SafeString
 
-from wiki.evidence import expect_of, gate_of
+from wiki.acceptance import Acceptance, asker_of
+from wiki.evidence import expect_of, gate_of, held_up
 from wiki.exhibits.control import ControlShown, control_shown
 from wiki.exhibits.words import Note, expected, measured_label, notes, unit
 from wiki.models import Claim, Run, RunState
@@ -155,7 +156,9 @@ def _waiting(row: Claim, runs: Runs) -> str:
     needed = [run for run in _runs_of(row, runs) if run.is_open]
     running = [run for run in needed if run.state == RunState.RUNNING]
     if not needed:
-        return "No run of it is queued."
+        assert row.finding.entry.current is not None
+        why = held_up(row, False, Acceptance(asker_of(row.finding.entry.current)))
+        return f"No run of it is queued: {why}." if why else "No run of it is queued."
     if not running:
         return f"{len(needed)} run{'s' if len(needed) > 1 else ''} queued."
     run = running[0]

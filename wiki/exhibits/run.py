@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import assert_never
 
-from django.core.cache import cache
+from django.core.cache import caches
 from django.utils.safestring import SafeString
 
 from wiki.evidence import control_in
@@ -44,10 +44,10 @@ def exhibit(run: Run) -> RunExhibit:
         return RunExhibit()
     assert run.finished_at is not None
     key = f"run-exhibit-{SHOWN_AS}-{run.measurement_id}-{run.draw}-{run.finished_at.timestamp()}"
-    shown: RunExhibit | None = cache.get(key)
+    shown: RunExhibit | None = caches["process"].get(key)
     if shown is None:
         shown = _exhibit(run)
-        cache.set(key, shown, KEPT_FOR)
+        caches["process"].set(key, shown, KEPT_FOR)
     return shown
 
 

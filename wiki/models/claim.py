@@ -30,6 +30,7 @@ class Measurement(models.Model):
     weights: what a worker must be able to load for it (`sha256:…` or `repository@commit`).
     control_of: the measurement whose specificity or power this one controls; null for a claim's own measurement.
     variants: the same under other conventions, measured at low priority to see whether the effect keeps its sign.
+    cost: floating-point operations that one draw takes at most. memory: MiB that it takes at most.
     """
 
     sha256 = models.CharField(max_length=71, primary_key=True)
@@ -39,6 +40,8 @@ class Measurement(models.Model):
     population = models.CharField(max_length=10, choices=Population)
     control_of = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="controls")
     variants = models.ManyToManyField("self", symmetrical=False, related_name="variant_of")
+    cost = models.FloatField()
+    memory = models.PositiveIntegerField()
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

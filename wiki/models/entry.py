@@ -57,7 +57,10 @@ class Entry(models.Model):
 
 
 class Revision(models.Model):
-    """A whole document at one time: its canonical text and the sha256 of that text. Append-only, by trigger."""
+    """A whole document at one time: its canonical text and the sha256 of that text. Append-only, by trigger.
+
+    agent: which of the author's tokens sent it, by its first characters (empty: written on a page).
+    """
 
     entry = models.ForeignKey(Entry, on_delete=models.PROTECT, related_name="revisions")
     number = models.PositiveIntegerField()
@@ -65,6 +68,7 @@ class Revision(models.Model):
     sha256 = models.CharField(max_length=71, db_index=True)
     parent = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="+")
     author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="revisions")
+    agent = models.CharField(max_length=20, blank=True)
     summary = models.CharField(max_length=300, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 

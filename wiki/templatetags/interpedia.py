@@ -13,6 +13,8 @@ from wiki.models.finding import BadgeState
 from wiki.pictures import mark as marks
 from wiki.pictures import roles, svg
 
+OPERATIONS = ((1e15, "PFLOP"), (1e12, "TFLOP"), (1e9, "GFLOP"), (1e6, "MFLOP"))
+
 register = template.Library()
 register.filter("figure", svg.figure)
 register.filter("initials", roles.initials)
@@ -48,3 +50,15 @@ def spaced(key: str) -> str:
 @register.filter
 def interval(ends: tuple[float, float]) -> str:
     return f"{svg.figure(ends[0])} to {svg.figure(ends[1])}"
+
+
+@register.filter
+def operations(count: float) -> str:
+    """Floating-point operations, in their largest unit: `12 GFLOP`."""
+    size, unit = next(((size, unit) for size, unit in OPERATIONS if count >= size), OPERATIONS[-1])
+    return f"{count / size:,.3g} {unit}"
+
+
+@register.filter
+def memory(mebibytes: int) -> str:
+    return f"{mebibytes / 1024:,.1f} GiB"

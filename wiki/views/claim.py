@@ -13,6 +13,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST
 
 from wiki import actions
+from wiki.acceptance import Asker
 from wiki.exhibits.finding import claims_shown, document_of, runs_of
 from wiki.exhibits.run import RunExhibit, exhibit
 from wiki.models import Claim, Finding, Run
@@ -57,7 +58,8 @@ def heading_of(run: Run) -> str:
 def again(request: HttpRequest, slug: str, claim: str) -> HttpResponse:
     """Queues anew what was refused or errored."""
     row = get_object_or_404(Claim.objects.runnable().with_evidence(), finding__slug=slug, slug=claim)
-    queued = actions.try_again(row)
+    assert request.user.is_authenticated
+    queued = actions.try_again(row, Asker(request.user))
     messages.info(request, f"Runs queued: {queued}." if queued else "There is nothing to repeat.")
     return redirect(row.finding)
 

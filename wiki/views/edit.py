@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from django.contrib.auth.decorators import login_required
+from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 
 from wiki import actions
+from wiki.acceptance import Asker
 from wiki.diffs import differences, readable
+from wiki.estimates import Estimate, estimate
 from wiki.models import Entry, Kind
 from wiki.skeletons import SKELETONS
-from workers.engine.documents.canonical import NotCanonical, parse
+from workers.engine.documents import finding as documents
 from workers.engine.documents.document import Invalid, Problem
 
 
@@ -36,28 +39,15 @@ def new(request: HttpRequest, kind: str) -> HttpResponse:
 def _save(request: HttpRequest, kind: str, entry: Entry | None) -> HttpResponse:
     text, expected = request.POST.get("document", ""), request.POST.get("expected", "")
     try:
-        _refuse_another_slug(kind, text, entry)
-        revision = actions.publish(kind, text, request.user, request.POST.get("summary", ""), expected or None)
+        if "estimate" in request.POST and kind == Kind.FINDING:
+            return _form(request, kind, entry, text, expected, estimate=_estimated(request, text))
+        address, summary = entry.slug if entry else actions.NEW, request.POST.get("summary", "")
+        revision = actions.publish(kind, text, request.user, summary, expected or None, address=address)
     except Invalid as error:
         return _form(request, kind, entry, text, expected, error.problems)
     except actions.Conflict as conflict:
         return _conflict(request, entry, conflict, text)
     return redirect(revision.entry)
-
-
-def _refuse_another_slug(kind: str, text: str, entry: Entry | None) -> None:
-    """An edit stays at its address, and a new entry does not take the address of another."""
-    try:
-        value = parse(text)
-    except NotCanonical as error:
-        raise Invalid([Problem("", str(error))]) from error
-    slug = value.get("slug") if isinstance(value, dict) else None
-    if entry is not None and slug != entry.slug:
-        raise Invalid(
-            [Problem("slug", f"this entry is {entry.slug!r} and stays so; write a new entry for another slug")]
-        )
-    if entry is None and isinstance(slug, str) and Entry.objects.filter(kind=kind, slug=slug).exists():
-        raise Invalid([Problem("slug", f"{slug!r} exists already; take another name, or edit that one")])
 
 
 def _refuse_unless_allowed(request: HttpRequest, kind: str) -> None:
@@ -73,6 +63,7 @@ def _form(
     text: str,
     expected: str,
     problems: list[Problem] | None = None,
+    estimate: Estimate | None = None,
 ) -> HttpResponse:
     context = {
         "kind": kind,
@@ -82,9 +73,15 @@ def _form(
         "expected": expected,
         "summary": request.POST.get("summary", ""),
         "problems": problems,
+        "estimate": estimate,
         "pins": _pins() if kind == Kind.FINDING else [],
     }
     return render(request, "wiki/edit.html", context, status=400 if problems else 200)
+
+
+def _estimated(request: HttpRequest, text: str) -> Estimate:
+    assert isinstance(request.user, User)
+    return estimate(documents.Finding.read(text), Asker(request.user))
 
 
 def _conflict(request: HttpRequest, entry: Entry | None, conflict: actions.Conflict, text: str) -> HttpResponse:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 
-from wiki.evidence import can_be_run
+from wiki.acceptance import THE_SITE, Acceptance
 from wiki.exhibits.run import exhibit
 from wiki.models import Claim, Run, RunState, Worker
 from wiki.views.claim import heading_of
@@ -59,5 +59,5 @@ def _context(found: Run) -> dict[str, object]:
     return {
         "run": found,
         "state": MARKS[RunState(found.state)],
-        "loadable": can_be_run(found.measurement.weights),
+        "held_up": Acceptance(THE_SITE).no_worker_for(found.measurement),
     }

@@ -1,8 +1,7 @@
-"""Small answers: the embeddable badge, health, robots.txt and llms.txt."""
+"""Small answers: the embeddable badge, robots.txt and llms.txt."""
 
 from __future__ import annotations
 
-from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 
@@ -18,13 +17,6 @@ def badge(request: HttpRequest, slug: str) -> HttpResponse:
     drawn = badge_picture(found.badge, found.get_badge_display(), found.badge_reason, found.title)
     headers = {"Cache-Control": f"public, max-age={BADGE_AGE}"}
     return HttpResponse(drawn, content_type="image/svg+xml; charset=utf-8", headers=headers)
-
-
-def healthz(request: HttpRequest) -> HttpResponse:
-    """200 if the database answers."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1")
-    return HttpResponse("ok\n", content_type="text/plain", headers={"Cache-Control": "no-store"})
 
 
 def robots(request: HttpRequest) -> HttpResponse:

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +51,10 @@ def _parser() -> argparse.ArgumentParser:
     schema.set_defaults(command=_schema)
     serve = commands.add_parser("serve", help="answer measurement requests as JSON lines (the worker's child)")
     serve.set_defaults(command=_serve)
+    device = commands.add_parser("device", help="what this machine measures on")
+    device.add_argument("--device", default="cpu")
+    device.add_argument("--json", action="store_true", help="for machines")
+    device.set_defaults(command=_device)
     return parser
 
 
@@ -154,6 +159,17 @@ def _serve(asked: argparse.Namespace) -> int:
     from workers.engine.serve import serve
 
     serve()
+    return 0
+
+
+def _device(asked: argparse.Namespace) -> int:
+    from workers.engine.device import NoDevice, device_of
+
+    try:
+        found = device_of(asked.device)
+    except NoDevice as error:
+        return _cannot_run(error)
+    print(json.dumps(asdict(found)) if asked.json else found)
     return 0
 
 

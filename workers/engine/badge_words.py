@@ -82,8 +82,7 @@ def _of_states(judged: Sequence[Judgement], removed_after_failing: int) -> Itera
         yield "depends on ablation"
     if any(state.older_version for state in states):
         yield "measured with an earlier version of a technique"
-    if any(state.no_worker for state in states):
-        yield "no worker can run it now"
+    yield from dict.fromkeys(state.held_up for state in states if state.held_up)
     yield from dict.fromkeys(f"confirmed {state.confirmed}" for state in states if state.confirmed)
 
 

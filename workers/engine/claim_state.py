@@ -11,7 +11,8 @@ from workers.engine.verdict import Outcome, Verdict
 
 @dataclass(frozen=True)
 class ClaimState:
-    """waiting: a run for it is queued or running. no_worker: no living worker can load its model.
+    """waiting: a run for it is queued or running. held_up: what keeps its runs from being queued, in
+    words (no worker can run it, it costs too much, …); empty if nothing does.
 
     withdrawn_after_failing: how often its expectation was changed after it had failed. stated_after_measuring: None,
     or how many earlier expectations there were on its measurement when this one was saved. reworded: the author's
@@ -22,7 +23,7 @@ class ClaimState:
 
     verdict: Verdict | None = None
     waiting: bool = False
-    no_worker: bool = False
+    held_up: str = ""
     withdrawn_after_failing: int = 0
     stated_after_measuring: int | None = None
     reworded: bool = False

@@ -15,12 +15,10 @@ import sys
 import threading
 import time
 import traceback
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TextIO, assert_never
 
-from workers.engine.anatomy import Loaded
 from workers.engine.checkpoint import CannotLoad
 from workers.engine.control import try_power, try_sets
 from workers.engine.documents.document import Document, Invalid
@@ -28,18 +26,19 @@ from workers.engine.documents.expect import ClaimKind, ExpectField
 from workers.engine.documents.measurement import Measurement, Power, RandomSets
 from workers.engine.edit import CannotEdit
 from workers.engine.environment import REPEAT, make_deterministic
-from workers.engine.fit import Fit
 from workers.engine.judge import Gate, Stake
-from workers.engine.matching import Mismatch, load
-from workers.engine.measuring import Progress, fit_of, job, measure
+from workers.engine.matching import Mismatch
+from workers.engine.measuring import Progress, job, measure
 from workers.engine.prepare import prepare, vocabulary_of
 from workers.engine.prompts import Refused
-from workers.engine.sampling import claimed
+from workers.engine.warm import Warm
 
-KEPT_WARM = 2
 PROMPTS_WITHOUT_STAKES = 64
 SECONDS_BETWEEN_LOOKS = 1.0
 SECONDS_BETWEEN_WORDS = 0.2
+OUT_OF_MEMORY = "out of memory"
+NO_MEMORY = ("can't allocate memory", "cannot allocate memory", "std::bad_alloc")
+"""How torch, the kernel (of a file too large to be mapped) and C++ say it."""
 
 
 class GateAsked(Document):
@@ -59,7 +58,8 @@ class StakeAsked(Document):
 class Request(Document):
     """seed: null for draw 0 and for prompts that are not drawn. models: folders with checkpoints.
 
-    prompts: how many in one look, where nothing is at stake. command: what repeats the run, kept with its numbers.
+    prompts: how many in one look, where nothing is at stake. memory: MiB that the models kept loaded and the run may
+    take; null: the two models used last are kept. command: what repeats the run, kept with its numbers.
     """
 
     id: str | int
@@ -70,42 +70,11 @@ class Request(Document):
     prompts: int | None = None
     device: str = "cpu"
     models: tuple[str, ...] = ()
+    memory: int | None = None
     command: str = REPEAT
 
 
 Say = Callable[[dict[str, Any]], None]
-
-
-class Warm:
-    """The models loaded last, by what they are; the one used longest ago makes room. And the last run's fit."""
-
-    def __init__(self) -> None:
-        self._models: OrderedDict[tuple[str, str, str], Loaded] = OrderedDict()
-        self._fit: tuple[str, Fit] | None = None
-
-    def load(self, request: Request) -> Loaded:
-        measurement = request.measurement
-        key = (measurement.model.sha256, request.device, measurement.dtype)
-        if key in self._models:
-            self._models.move_to_end(key)
-            return self._models[key]
-        self._fit = None  # it would keep its model from making room
-        while len(self._models) >= KEPT_WARM:
-            self._models.popitem(last=False)
-        folders = [Path(folder) for folder in request.models]
-        self._models[key] = load(measurement.model, folders, request.device, measurement.dtype)
-        return self._models[key]
-
-    def fit(self, measurement: Measurement, loaded: Loaded) -> Fit:
-        """The draws of a measurement and its control mostly follow one another."""
-        key = claimed(measurement).sha256
-        if self._fit is None or self._fit[0] != key or self._fit[1].loaded is not loaded:
-            self._fit = (key, fit_of(measurement, loaded))
-        return self._fit[1]
-
-    def forget(self) -> None:
-        self._models.clear()
-        self._fit = None
 
 
 def serve() -> None:
@@ -130,21 +99,21 @@ def answer(line: str, warm: Warm, say: Say) -> None:
         request = Request.read(line)
         found = run(request, warm, _progress(request, say))
         say({"id": number, "event": "numbers", "numbers": found.values()})
-    except (Refused, CannotEdit, CannotLoad, Mismatch) as error:
-        say({"id": number, "event": "refused", "reason": str(error)})
-    except Invalid as error:
-        say({"id": number, "event": "errored", "reason": f"not a request: {error}"})
     except Exception as error:  # noqa: BLE001 # the child must answer, and live; the reply and stderr say what happened
-        traceback.print_exc()
-        if _out_of_memory(error):
+        event, reason = _answer_to(error)
+        if reason.startswith(OUT_OF_MEMORY):
+            traceback.clear_frames(error.__traceback__)  # they hold what there was no room for
             warm.forget()
-        say({"id": number, "event": "errored", "reason": _reason(error)})
+        if event == "errored":
+            traceback.print_exception(error)
+        say({"id": number, "event": event, "reason": reason})
 
 
 def run(request: Request, warm: Warm, progress: Progress) -> Document:
     """Prepare, then measure: the claim's own numbers, or its control's."""
     measurement = request.measurement
-    loaded = warm.load(request)
+    folders = [Path(folder) for folder in request.models]
+    loaded = warm.load(measurement, folders, request.device, request.memory)
     prepare(measurement, vocabulary_of(loaded.tokenizer, measurement.model))
     made = job(measurement, request.draw, loaded, request.command, warm.fit(measurement, loaded))
     gates = [_gate(stake) for stake in request.stakes]
@@ -191,17 +160,29 @@ def _id_of(line: str) -> Any:
     return values.get("id") if isinstance(values, dict) else None
 
 
-def _reason(error: Exception) -> str:
+def _answer_to(error: Exception) -> tuple[str, str]:
+    """The event and its reason. Memory that ran out while weights were read is no fault of theirs."""
     if _out_of_memory(error):
-        return f"out of memory: {error}"
-    return f"{type(error).__name__}: {error}"
+        return "errored", f"{OUT_OF_MEMORY}: {str(error) or type(error).__name__}"
+    match error:
+        case Refused() | CannotEdit() | CannotLoad() | Mismatch():
+            return "refused", str(error)
+        case Invalid():
+            return "errored", f"not a request: {error}"
+        case _:
+            return "errored", f"{type(error).__name__}: {error}"
 
 
-def _out_of_memory(error: Exception) -> bool:
+def _out_of_memory(error: BaseException | None) -> bool:
+    """The error itself, or what it was raised from. Our own are ValueErrors, and may quote what somebody wrote."""
     import torch
 
-    said = str(error).lower()
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in said
+    if error is None:
+        return False
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    said = "" if isinstance(error, ValueError) else str(error).lower()
+    return any(words in said for words in NO_MEMORY) or _out_of_memory(error.__cause__ or error.__context__)
 
 
 def _set_stdout_aside() -> TextIO:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -12,6 +13,7 @@ from workers.engine.prompts import Refused, Vocabulary
 TokenId = Annotated[int, Field(ge=0, le=10_000_000)]
 Scoring = Literal["first_token", "sequence"]
 Span = tuple[int, int]
+WORD = re.compile("[A-Za-z]+")
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,16 @@ def tokenized(text: str, vocabulary: Vocabulary) -> Tokenized:
 def first_tokens(vocabulary: Vocabulary) -> tuple[int, ...]:
     """What stands before every prompt: BOS, or nothing."""
     return () if vocabulary.bos is None else (vocabulary.bos,)
+
+
+def most_tokens(text: str) -> int:
+    """An upper estimate for vocabularies of word pieces: one for every two letters of a word, and for every other byte.
+
+    Spaces belong to the words behind them. A tokenizer of single letters has more.
+    """
+    words = WORD.findall(text)
+    others = WORD.sub("", text).replace(" ", "").encode()
+    return sum(-(-len(word) // 2) for word in words) + len(others)
 
 
 def answer_token(prompt: Tokenized, answer: str, scoring: Scoring | None, vocabulary: Vocabulary) -> int:

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import OperationalError
 
 from wiki import fixtures
+from wiki.management.commands.up import needs_migration
 
 
 class Command(BaseCommand):
@@ -21,6 +23,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, folder: Path, **options: Any) -> None:
         if not folder.is_dir():
             raise CommandError(f"{folder} is no folder")
+        refuse_unmigrated()
         results: Counter[str] = Counter()
         for loaded in fixtures.load(folder):
             results[loaded.result] += 1
@@ -29,3 +32,12 @@ class Command(BaseCommand):
         self.stdout.write(", ".join(f"{number} {result}" for result, number in results.items()) or "nothing to load")
         if results["invalid"]:
             raise CommandError(f"{results['invalid']} files were not loaded; the lines above say what to change")
+
+
+def refuse_unmigrated() -> None:
+    try:
+        lacks_tables = needs_migration()
+    except OperationalError as error:
+        raise CommandError(f"the database cannot be used: {str(error).splitlines()[0]}") from error
+    if lacks_tables:
+        raise CommandError("the database is not ready for this version; first: python manage.py migrate")

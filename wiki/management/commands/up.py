@@ -17,12 +17,12 @@ from typing import IO, Any
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
-from django.db import close_old_connections, connections
+from django.db import DatabaseError, InterfaceError, close_old_connections, connections
 from django.db.migrations.executor import MigrationExecutor
 
 from config.celery import make_broker_folder
 from config.supervisor import Child, StopOnSignal, Supervisor, Told
-from wiki import actions, fixtures
+from wiki import actions, fixtures, triggers
 from wiki.models import Run
 
 PATIENCE = 60.0  # seconds the web server may take to answer at first
@@ -69,6 +69,7 @@ class Command(BaseCommand):
         if needs_migration():
             self._say("Making the database ready")
             call_command("migrate", verbosity=0, interactive=False)
+        triggers.install()  # a migration that was cut short left none
         self._say("Loading what comes with it")
         results: Counter[str] = Counter()
         for loaded in fixtures.load(settings.FIXTURES):
@@ -102,10 +103,17 @@ class Command(BaseCommand):
             time.sleep(LOOK)
             if time.monotonic() - looked > OVERLOOKED / 4:
                 looked = time.monotonic()
-                close_old_connections()
-                if time.monotonic() - worker.started > OVERLOOKED and Run.objects.overlooked(OVERLOOKED).exists():
+                if looked - worker.started > OVERLOOKED and self._overlooks_runs():
                     self._say("Runs wait and nobody claims them; starting the worker again")
                     supervisor.restart(worker)
+
+    def _overlooks_runs(self) -> bool:
+        close_old_connections()
+        try:
+            return Run.objects.overlooked(OVERLOOKED).exists()
+        except (DatabaseError, InterfaceError) as error:
+            self._say(f"The database does not answer ({error}); looking again")
+            return False
 
     def _say(self, line: str) -> None:
         self.stdout.write(line)
@@ -145,16 +153,13 @@ def needs_migration() -> bool:
 
 def children_of(listener: socket.socket) -> tuple[Child, Child, Child]:
     processes = min(4, max(2, os.cpu_count() or 1))
-    web = f"gunicorn config.wsgi --bind fd://{listener.fileno()} --workers {processes} --threads 4"
-    web += " --log-level warning --graceful-timeout 3 --no-control-socket"
-    worker = "celery --app config.celery --quiet worker --pool solo --loglevel warning --hostname worker@%h"
-    worker += " --without-gossip --without-mingle --without-heartbeat"
-    # celery warns of root because of pickle, which our messages never are
-    no_warning = ("-W", "ignore:You're running the worker with superuser privileges")
+    web = f"gunicorn config.wsgi --config python:config.gunicorn --bind fd://{listener.fileno()}"
+    web += f" --workers {processes} --threads 4 --log-level warning --graceful-timeout 3 --no-control-socket"
+    manage = (sys.executable, str(settings.BASE_DIR / "manage.py"))
     return (
         Child("web server", (sys.executable, "-m", *web.split()), descriptors=(listener.fileno(),)),
-        Child("worker", (sys.executable, *no_warning, "-m", *worker.split())),
-        Child("sweep", (sys.executable, str(settings.BASE_DIR / "manage.py"), "ring")),
+        Child("worker", (*manage, "work", "--loglevel", "warning")),
+        Child("sweep", (*manage, "ring")),
     )
 
 

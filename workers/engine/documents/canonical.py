@@ -17,7 +17,7 @@ LARGEST_INTEGER = 2**53 - 1
 
 
 class NotCanonical(ValueError):
-    """The text is not JSON that has a canonical form: a duplicate key, NaN, an infinity, an integer beyond 2^53."""
+    """The text is not JSON with a canonical form: a duplicate key, NaN, an infinity, an integer beyond 2^53, NUL."""
 
 
 def parse(text: str | bytes) -> Any:
@@ -44,6 +44,8 @@ def normalize(value: Any) -> Any:
     match value:
         case None | bool():
             return value
+        case str() if "\0" in value:
+            raise NotCanonical(f"{value[:40]!r} holds a NUL character, which no database keeps; remove it")
         case str():
             return unicodedata.normalize("NFC", value)
         case int():

@@ -86,12 +86,32 @@ class Source(Document):
 
 
 @dataclass(frozen=True)
+class Extent:
+    """What the prompts of a source come to at most, known without the model; an estimate where its tokens decide.
+
+    prompts: how many there are, None without end. tokens: of the longest, BOS not counted, None for as many as the
+    model takes. answers: how many are read in one prompt. layouts: see Prompt.template.
+    """
+
+    prompts: int | None = None
+    tokens: int | None = None
+    answers: int | None = None
+    layouts: int | None = None
+
+
+def unknown(source: Source) -> Extent:
+    """Nothing is known: as many of everything as can be."""
+    return Extent()
+
+
+@dataclass(frozen=True)
 class Generator:
     """version: raised when the same source and seed would give other prompts.
 
     names(source): the position, corruption and entry names its prompts have, known from text alone.
     draws(source): see Draws. generate(source, vocabulary, seed): the prompts of a draw, in order, without end for
     seeded draws; a draw of n prompts is the first n, so that looks are nested. Raises Refused.
+    extent(source): what a run's cost is estimated from.
     """
 
     version: int
@@ -100,6 +120,7 @@ class Generator:
     names: Callable[[Any], Names]
     draws: Callable[[Any], Draws]
     generate: Callable[[Any, Vocabulary, int], Iterator[Prompt]]
+    extent: Callable[[Any], Extent] = unknown
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,17 @@ from pydantic import Field, StringConstraints, model_validator
 
 from workers.engine.documents.document import Document, Invalid, Problem, Slug, Unordered
 from workers.engine.documents.unions import told_apart_by, variant
-from workers.engine.prompts import Answer, Draws, Generator, Names, Prompt, Refused, Source, Vocabulary
-from workers.engine.tokenized import Scoring, TokenId, Tokenized, answer_token, first_tokens, require_aligned, tokenized
+from workers.engine.prompts import Answer, Draws, Extent, Generator, Names, Prompt, Refused, Source, Vocabulary
+from workers.engine.tokenized import (
+    Scoring,
+    TokenId,
+    Tokenized,
+    answer_token,
+    first_tokens,
+    most_tokens,
+    require_aligned,
+    tokenized,
+)
 from workers.engine.wording import (
     END,
     LONGEST_TEXT,
@@ -122,6 +131,13 @@ def draws(source: PairsSource) -> Draws:
     return "stated"
 
 
+def extent(source: PairsSource) -> Extent:
+    tokens = max(_most_tokens(stated) for stated in source.prompts)
+    labels = {stated.template for stated in source.prompts}
+    number = len(source.prompts)
+    return Extent(prompts=number, tokens=tokens, answers=1, layouts=min(number, len(labels) * tokens))
+
+
 def generate(source: PairsSource, vocabulary: Vocabulary, seed: int) -> Iterator[Prompt]:
     for index, stated in enumerate(source.prompts):
         match stated:
@@ -131,7 +147,13 @@ def generate(source: PairsSource, vocabulary: Vocabulary, seed: int) -> Iterator
                 yield _from_tokens(stated, vocabulary, stated.unit or str(index))
 
 
-GENERATOR = Generator(version=1, source=PairsSource, unit="prompt", names=names, draws=draws, generate=generate)
+GENERATOR = Generator(
+    version=1, source=PairsSource, unit="prompt", names=names, draws=draws, generate=generate, extent=extent
+)
+
+
+def _most_tokens(stated: TextPrompt | TokenPrompt) -> int:
+    return most_tokens(stated.prompt) if isinstance(stated, TextPrompt) else len(stated.tokens)
 
 
 def _from_text(source: PairsSource, stated: TextPrompt, vocabulary: Vocabulary, unit: str) -> Prompt:

@@ -23,7 +23,7 @@ from pydantic import Field, model_validator
 
 from workers.engine.chance import pick_different
 from workers.engine.documents.document import Document, Unordered
-from workers.engine.prompts import Answer, Draws, Generator, Names, Prompt, Refused, Source, Vocabulary
+from workers.engine.prompts import Answer, Draws, Extent, Generator, Names, Prompt, Refused, Source, Vocabulary
 from workers.engine.tokenized import TokenId, first_tokens
 from workers.engine.wording import END
 
@@ -90,6 +90,15 @@ def draws(source: RepeatedTokensSource) -> Draws:
     return "seeded"
 
 
+def extent(source: RepeatedTokensSource) -> Extent:
+    return Extent(
+        prompts=None,
+        tokens=source.length or max(layout.tokens for layout in source.layouts),
+        answers=max(layout.segment for layout in source.layouts) - 1,
+        layouts=len(source.layouts),
+    )
+
+
 def generate(source: RepeatedTokensSource, vocabulary: Vocabulary, seed: int) -> Iterator[Prompt]:
     rng = Random(seed)
     drawable = _drawable(source, vocabulary)
@@ -101,7 +110,13 @@ def generate(source: RepeatedTokensSource, vocabulary: Vocabulary, seed: int) ->
 
 
 GENERATOR = Generator(
-    version=1, source=RepeatedTokensSource, unit="sequence", names=names, draws=draws, generate=generate
+    version=1,
+    source=RepeatedTokensSource,
+    unit="sequence",
+    names=names,
+    draws=draws,
+    generate=generate,
+    extent=extent,
 )
 
 

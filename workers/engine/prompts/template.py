@@ -17,9 +17,9 @@ from pydantic import Field, StringConstraints, model_validator
 
 from workers.engine.documents.document import Document, Invalid, Problem, Slug, Unordered
 from workers.engine.documents.unions import told_apart_by, variant
-from workers.engine.prompts import Answer, Draws, Generator, Names, Prompt, Refused, Source, Vocabulary
-from workers.engine.slots import Choice, PairRule, Slot, SlotRules, WordList, word_unlike
-from workers.engine.tokenized import Scoring, Span, Tokenized, answer_token, require_aligned, tokenized
+from workers.engine.prompts import Answer, Draws, Extent, Generator, Names, Prompt, Refused, Source, Vocabulary
+from workers.engine.slots import Choice, ListSlot, PairRule, Slot, SlotRules, WordList, word_unlike
+from workers.engine.tokenized import Scoring, Span, Tokenized, answer_token, most_tokens, require_aligned, tokenized
 from workers.engine.wording import (
     END,
     LONGEST_TEXT,
@@ -38,6 +38,7 @@ from workers.engine.wording import (
 )
 
 TRIES_FOR_A_NEW_PROMPT = 100
+LAYOUTS = 4
 Text = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_TEXT)]
 
 
@@ -115,6 +116,18 @@ def draws(source: TemplateSource) -> Draws:
     return "seeded"
 
 
+def extent(source: TemplateSource) -> Extent:
+    """Words of several tokens make further layouts of a template: taken as LAYOUTS of them."""
+    words = {name: max(map(most_tokens, words)) for name, words in source.lists.items()}
+    any_word = max(words.values(), default=0)
+    slots = {name: words[slot.list] if isinstance(slot, ListSlot) else any_word for name, slot in source.slots.items()}
+    tokens = max(
+        sum(slots[piece.text] if piece.is_slot else most_tokens(piece.text) for piece in pieces_of(template))
+        for template in source.templates
+    )
+    return Extent(prompts=None, tokens=tokens, answers=1, layouts=LAYOUTS * len(source.templates))
+
+
 def generate(source: TemplateSource, vocabulary: Vocabulary, seed: int) -> Iterator[Prompt]:
     rng = Random(seed)
     templates = [pieces_of(template) for template in source.templates]
@@ -126,7 +139,9 @@ def generate(source: TemplateSource, vocabulary: Vocabulary, seed: int) -> Itera
         yield drawn.prompt(str(index), rng)
 
 
-GENERATOR = Generator(version=1, source=TemplateSource, unit="prompt", names=names, draws=draws, generate=generate)
+GENERATOR = Generator(
+    version=1, source=TemplateSource, unit="prompt", names=names, draws=draws, generate=generate, extent=extent
+)
 
 
 def _unseen(rules: SlotRules, pieces: tuple[Piece, ...], seen: set[str], rng: Random) -> Choice:

@@ -18,7 +18,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from workers.engine.chance import pick
 from workers.engine.documents.document import Document, Invalid, Problem, Slug
-from workers.engine.prompts import Answer, Draws, Generator, Names, Prompt, Source, Vocabulary
+from workers.engine.prompts import Answer, Draws, Extent, Generator, Names, Prompt, Source, Vocabulary
 from workers.engine.table_cells import (
     LARGEST_POPULATION,
     LONGEST,
@@ -109,13 +109,20 @@ def draws(source: TokenTableSource) -> Draws:
     return "enumerated" if source.size <= LARGEST_POPULATION else "seeded"
 
 
+def extent(source: TokenTableSource) -> Extent:
+    number = sum(1 for _ in _population(source)) if source.size <= LARGEST_POPULATION else None
+    return Extent(prompts=number, tokens=len(source.sequence), answers=len(source.answers), layouts=1)
+
+
 def generate(source: TokenTableSource, vocabulary: Vocabulary, seed: int) -> Iterator[Prompt]:
     enumerated = source.size <= LARGEST_POPULATION
     for number in _population(source) if enumerated else _drawn(source, Random(seed)):
         yield _prompt(source, number, first_tokens(vocabulary))
 
 
-GENERATOR = Generator(version=1, source=TokenTableSource, unit="row", names=names, draws=draws, generate=generate)
+GENERATOR = Generator(
+    version=1, source=TokenTableSource, unit="row", names=names, draws=draws, generate=generate, extent=extent
+)
 
 
 def _population(source: TokenTableSource) -> Iterator[int]:

@@ -25,6 +25,10 @@ def no_variants(spec: Spec) -> tuple[Spec, ...]:
     return ()
 
 
+def one_run(spec: Spec) -> int:
+    return 1
+
+
 @dataclass(frozen=True)
 class Technique:
     """causal: an effect of it can cover nodes. gated: the model must show the behavior first (EVIDENCE 3.1).
@@ -32,6 +36,7 @@ class Technique:
     controlled: random sets of components are its specificity control (3.5). edits: it intervenes, so the positive
     control applies (3.2). run(setting, specs) -> one effect per spec, each with a value per prompt.
     variants(spec) -> the same claim under other conventions, where a change of sign would be worth knowing.
+    passes(spec) -> how many runs of the model one arm takes at most, for the estimate of what a measurement costs.
     sentence(spec) -> what is measured, in words, beginning with a verb in -ing, e.g. "knocking out 9.9 …".
     """
 
@@ -44,6 +49,7 @@ class Technique:
     run: Callable[[Setting, Sequence[Any]], Effects]
     sentence: Callable[[Any], str]
     variants: Callable[[Any], tuple[Spec, ...]] = no_variants
+    passes: Callable[[Any], int] = one_run
 
 
 TECHNIQUES: Registry[Technique] = Registry(sys.modules[__name__], "TECHNIQUE", Technique)
