@@ -144,10 +144,10 @@ def test_the_words_say_what_is_multiplied() -> None:
         memory=1130,
         overhead=20.0,
     )
-    words = "at most 4,096 prompts x 9 edits x 0.9 M parameters, about 1.2 TFLOP and 1.1 GiB of memory"
+    words = "at most 4,096 prompts × 9 edits × 0.9 M parameters, about 1.2 TFLOP and 1.1 GiB of memory"
     assert (sentence(found), found.tera) == (words, 1.2)
     single = replace(found, prompts=1, edits=1, parameters=2_600_000_000, operations=3.4e9)
-    assert sentence(single).startswith("at most 1 prompt x 1 edit x 2.6 B parameters, about 3.4 GFLOP")
+    assert sentence(single).startswith("at most 1 prompt × 1 edit × 2.6 B parameters, about 3.4 GFLOP")
     assert seconds_of(found, 1e11) == 20.0 + 12.0
 
 

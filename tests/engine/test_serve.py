@@ -187,6 +187,9 @@ def test_out_of_memory_is_told_from_other_errors_by_what_torch_says() -> None:
     with pytest.raises(CannotLoad) as raised:
         raise CannotLoad("the weights do not fit") from OSError("Cannot allocate memory (os error 12)")
     assert _answer_to(raised.value) == ("errored", "out of memory: the weights do not fit")
+    with pytest.raises(CannotLoad) as raised:
+        raise CannotLoad("the weights do not fit") from RuntimeError("can't start new thread")
+    assert _answer_to(raised.value) == ("errored", "out of memory: the weights do not fit")
     assert _answer_to(RuntimeError("shapes differ")) == ("errored", "RuntimeError: shapes differ")
 
 

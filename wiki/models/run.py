@@ -35,8 +35,8 @@ OPEN = (RunState.QUEUED, RunState.RUNNING)
 BEGUN = (RunState.RUNNING, RunState.FINISHED)
 WITHOUT_NUMBERS = (RunState.REFUSED, RunState.ERRORED)
 GONE = 60  # seconds after the last sign of life until nobody expects a worker back
-BACK_OFF = (0, 10, 60)
-"""Seconds until a run is due again after its first, second … attempt was cut short."""
+BACK_OFF = (0, 10)
+"""Seconds until a run is due again after its first, second … attempt was cut short; the last ones for all later."""
 
 
 def in_seconds(seconds: int) -> ExpressionWrapper:

@@ -37,8 +37,11 @@ PROMPTS_WITHOUT_STAKES = 64
 SECONDS_BETWEEN_LOOKS = 1.0
 SECONDS_BETWEEN_WORDS = 0.2
 OUT_OF_MEMORY = "out of memory"
-NO_MEMORY = ("can't allocate memory", "cannot allocate memory", "std::bad_alloc")
-"""How torch, the kernel (of a file too large to be mapped) and C++ say it."""
+NO_MEMORY = (
+    *("can't allocate memory", "cannot allocate memory", "std::bad_alloc"),
+    *("can't start new thread", "failed to map segment"),
+)
+"""How torch, the kernel (of a file too large to be mapped), C++, Python and the loader of libraries say it."""
 
 
 class GateAsked(Document):
