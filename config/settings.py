@@ -141,7 +141,7 @@ CONNECTION: dict[str, Any] = {
     "keepalives_interval": 2,
     "keepalives_count": 3,
     "tcp_user_timeout": 15_000,
-    "options": "-c idle_in_transaction_session_timeout=30s -c lock_timeout=60s",
+    "options": "-c idle_in_transaction_session_timeout=120s -c lock_timeout=60s",
 }
 
 
