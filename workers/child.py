@@ -23,6 +23,7 @@ import psutil
 
 log = logging.getLogger("interpedia.worker")
 COMMAND = (sys.executable, "-m", "workers.engine", "serve")
+TO_END = 5.0  # seconds that a child without output has to end by itself
 MEBIBYTE = 1024 * 1024
 
 
@@ -176,7 +177,7 @@ class Engine:
 
     def _death(self) -> EngineDied:
         assert self._process is not None
-        os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)  # it keeps its number until its group is gone
+        _await_end(self._process.pid)
         _kill_group(self._process)
         code = self._process.wait()
         self._process = None
@@ -191,6 +192,16 @@ def _pass_on(process: subprocess.Popen[str], lines: SimpleQueue[str | None]) -> 
         if line.endswith("\n"):  # else it was killed in the middle of it
             lines.put(line)
     lines.put(None)
+
+
+def _await_end(pid: int) -> None:
+    """A child that has closed its output is about to end; one that does not is killed with its group.
+
+    It keeps its number, which is its group's, until it is waited for.
+    """
+    end = time.monotonic() + TO_END
+    while psutil.Process(pid).status() != psutil.STATUS_ZOMBIE and time.monotonic() < end:
+        time.sleep(0.01)
 
 
 def _kill_group(process: subprocess.Popen[str]) -> None:

@@ -197,3 +197,10 @@ def test_a_child_that_is_killed_in_the_middle_of_its_answer_has_died_and_what_it
     with pytest.raises(EngineDied, match="signal 9") as died:
         engine.ask({"id": "1.1"}, wanted, 30.0)
     assert "secret" not in str(died.value)
+
+
+def test_a_child_that_closes_its_output_and_lives_on_holds_nobody_up(child, monkeypatch):
+    monkeypatch.setattr("workers.child.TO_END", 0.2)
+    engine = child("    os.close(1)\n" + HANG)
+    with pytest.raises(EngineDied, match="signal 9"):
+        engine.ask({"id": "1.1"}, wanted, DEADLINE)
