@@ -60,7 +60,7 @@ def test_the_file_with_secrets_reaches_neither_git_nor_an_image():
 
 def test_every_variable_of_the_example_is_one_that_compose_reads():
     names = re.findall(r"^(?:# )?([A-Z_]+)=", ENV_EXAMPLE, flags=re.MULTILINE)
-    assert set(names) - set(re.findall(r"\$\{(\w+)", COMPOSE)) == set()
+    assert set(names) - set(re.findall(r"\$\{(\w+)", COMPOSE)) == {"COMPOSE_PROFILES"}  # by Compose itself
 
 
 def test_every_variable_given_to_a_container_is_one_that_something_reads():
@@ -134,8 +134,13 @@ def test_a_worker_can_only_read_its_models():
         assert services(SECRETS)[name].environment["MODELS"] == "/models"
 
 
+def test_which_workers_a_machine_has_is_a_profile():
+    profiles = {name: service["profiles"] for name, service in written().items() if "profiles" in service}
+    assert profiles == {"worker": ["cpu"], "worker-gpu": ["gpu"]}
+    assert "\nCOMPOSE_PROFILES=cpu\n" in ENV_EXAMPLE
+
+
 def test_only_with_its_profile_a_gpu_is_asked_for():
-    assert [name for name, service in written().items() if "profiles" in service] == ["worker-gpu"]
     gpu = written()["worker-gpu"]
     assert gpu["deploy"]["resources"]["reservations"]["devices"][0]["driver"] == "nvidia"
     assert gpu["environment"]["DEVICE"] == "cuda"
