@@ -13,9 +13,9 @@ from rest_framework.response import Response
 from api.entries import asker_of
 from api.parsers import DocumentParser
 from api.problems import Unacceptable, refusal
-from wiki.acceptance import TERA
 from wiki.estimates import ClaimEstimate, Estimate, estimate
 from wiki.models import Kind
+from workers.engine.cost import TERA
 from workers.engine.documents.document import Invalid, Problem
 from workers.engine.documents.finding import Finding
 from workers.engine.documents.kinds import DOCUMENTS

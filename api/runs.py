@@ -9,8 +9,8 @@ from django.db.models import QuerySet
 from rest_framework import mixins, serializers, viewsets
 
 from api.pagination import Cursor
-from wiki.acceptance import TERA
 from wiki.models import Run
+from workers.engine.cost import TERA
 
 
 class NewestFirst(Cursor):

@@ -17,13 +17,12 @@ import urllib.request
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from random import Random
 from statistics import median
 from typing import Any
 
 from benchmarks.chaos.places import no_servers, served_under_up, under_up
-from benchmarks.chaos.site import MANAGE, Site
+from benchmarks.chaos.site import MANAGE, Site, moment
 from benchmarks.made_findings import MODEL, ROOT, behavior, finding
 
 SITES: dict[str, Callable[[], AbstractContextManager[Site]]] = {
@@ -76,7 +75,7 @@ def _first_run(site: Site, client: Client, document: dict[str, Any]) -> tuple[fl
     answered = time.monotonic() - begun
     runs = site.wait_for(lambda: site.rows(FIRST.format(slug=document["slug"])), "the first run")
     claimed = time.monotonic() - begun
-    created_at, claimed_at = min((_moment(created), _moment(claimed)) for created, claimed in runs)
+    created_at, claimed_at = min((moment(created), moment(claimed)) for created, claimed in runs)
     return (claimed_at - created_at).total_seconds(), answered, claimed
 
 
@@ -97,11 +96,6 @@ class Client:
             urllib.request.urlopen(request, timeout=30).close()
         except urllib.error.HTTPError as error:
             raise RuntimeError(f"{kind} are not accepted: {error.read().decode()}") from error
-
-
-def _moment(written: datetime | str) -> datetime:
-    """As the database has it: SQLite keeps text."""
-    return datetime.fromisoformat(written) if isinstance(written, str) else written
 
 
 def _spread(times: tuple[float, ...]) -> Spread:

@@ -17,7 +17,7 @@ from datetime import datetime
 
 from benchmarks.chaos.campaign import end, publish
 from benchmarks.chaos.places import embedded, no_servers, served
-from benchmarks.chaos.site import Site
+from benchmarks.chaos.site import Site, moment
 from benchmarks.made_findings import BOUNDS, MODEL, ROOT, behavior, finding
 from workers.engine.documents.bundle import Bundle, measurement_of
 from workers.engine.documents.kinds import DOCUMENTS
@@ -50,7 +50,7 @@ def measure(name: str, workers: int, runs: int, numbers: str) -> Row:
             site.keep(f"worker-{number}", command, {"READY_NUMBERS": str(site.folder / "numbers")})
         site.wait_for(site.is_done, "the end of all runs", patience=600)
         made = site.rows("SELECT worker_id, claimed_at, finished_at FROM wiki_run WHERE state = 'finished'")
-    return _row(name, workers, [(worker, _moment(claimed), _moment(ended)) for worker, claimed, ended in made])
+    return _row(name, workers, [(worker, moment(claimed), moment(ended)) for worker, claimed, ended in made])
 
 
 def _place(name: str) -> AbstractContextManager[Site]:
@@ -82,11 +82,6 @@ def real_numbers() -> str:
     done = subprocess.run(command, cwd=ROOT, input=json.dumps(request), capture_output=True, text=True, check=True)
     answer = json.loads(done.stdout.splitlines()[-1])
     return json.dumps(answer["numbers"])
-
-
-def _moment(written: datetime | str) -> datetime:
-    """As the database has it: SQLite keeps text."""
-    return datetime.fromisoformat(written) if isinstance(written, str) else written
 
 
 def main(arguments: list[str]) -> int:

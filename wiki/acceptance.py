@@ -13,8 +13,8 @@ from django.db.models import Sum
 
 from wiki.models import Measurement, Revision, Run, Worker
 from wiki.models.run import RunQuerySet, beyond, in_seconds
+from workers.engine.cost import TERA, work
 
-TERA = 1e12
 DAY = timedelta(days=1)
 
 
@@ -50,8 +50,9 @@ class Acceptance:
         """In words, what keeps a run of the measurement from being queued; empty if nothing does."""
         if why := self.no_worker_for(measurement):
             return why
-        if settings.RUN_COST and measurement.cost > settings.RUN_COST * TERA:
-            return f"not run: it may take {_tera(measurement.cost)}, more than the {settings.RUN_COST:,} one run may"
+        most = settings.RUN_COST * TERA or inf
+        if measurement.cost > most:
+            return f"not run: it may take {work(measurement.cost)}, more than the {work(most)} one may"
         if self._taken + measurement.cost > self._left:
             return f"waits: the quota of {_whose(self._asker)} is used up for today"
         return ""
@@ -96,7 +97,3 @@ def _rest(quota: int, runs: RunQuerySet) -> float:
 def _whose(asker: Asker) -> str:
     assert asker.person is not None
     return f"{asker.person.username}'s agent {asker.agent}…" if asker.agent else asker.person.username
-
-
-def _tera(cost: float) -> str:
-    return f"{cost / TERA:,.0f} TFLOP"

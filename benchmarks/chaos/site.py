@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from random import Random
 from types import MappingProxyType
@@ -209,3 +210,8 @@ def _runs(process: psutil.Process, *words: str) -> bool:
         return set(words) <= set(process.cmdline())
     except psutil.NoSuchProcess:
         return False
+
+
+def moment(written: datetime | str) -> datetime:
+    """A time as the database hands it out: SQLite keeps text."""
+    return datetime.fromisoformat(written) if isinstance(written, str) else written

@@ -3,8 +3,8 @@
 import pytest
 
 from tests.wiki.documents import DOES, KNOCK_OUT, document
-from wiki.acceptance import TERA
 from wiki.models import Entry, Kind, Measurement, Run
+from workers.engine.cost import TERA
 
 pytestmark = pytest.mark.usefixtures("neighbors")
 URL = "/api/v1/estimates/"

@@ -10,10 +10,11 @@ from tests.wiki import documents
 from tests.wiki.documents import DOES, KNOCK_OUT, document, finding, publish
 from tests.wiki.work import work_off, worker
 from wiki import actions
-from wiki.acceptance import TERA, Acceptance, Asker, left
+from wiki.acceptance import Acceptance, Asker, left
 from wiki.actions import Sweep
 from wiki.estimates import estimate
 from wiki.models import Measurement, Run
+from workers.engine.cost import TERA
 from workers.engine.documents.finding import Finding as Document
 
 pytestmark = pytest.mark.usefixtures("neighbors")
@@ -38,7 +39,7 @@ def test_a_run_that_costs_more_than_one_may_is_not_queued_and_says_so(settings, 
     Run.objects.all().delete()
     actions.tidy()
     assert not Run.objects.exists()
-    assert "not run: it may take 2 TFLOP, more than the 1 one run may" in finding().badge_detail
+    assert "not run: it may take 2.0 TFLOP, more than the 1.0 TFLOP one may" in finding().badge_detail
     settings.RUN_COST = 0
     actions.tidy()
     assert Run.objects.waiting().count() == 2

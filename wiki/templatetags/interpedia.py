@@ -12,11 +12,11 @@ from wiki.models import Finding
 from wiki.models.finding import BadgeState
 from wiki.pictures import mark as marks
 from wiki.pictures import roles, svg
-
-OPERATIONS = ((1e15, "PFLOP"), (1e12, "TFLOP"), (1e9, "GFLOP"), (1e6, "MFLOP"))
+from workers.engine.cost import work
 
 register = template.Library()
 register.filter("figure", svg.figure)
+register.filter("operations", work)
 register.filter("initials", roles.initials)
 register.filter("spoken", roles.spoken)
 register.simple_tag(marks.mark, name="mark")
@@ -50,13 +50,6 @@ def spaced(key: str) -> str:
 @register.filter
 def interval(ends: tuple[float, float]) -> str:
     return f"{svg.figure(ends[0])} to {svg.figure(ends[1])}"
-
-
-@register.filter
-def operations(count: float) -> str:
-    """Floating-point operations, in their largest unit: `12 GFLOP`."""
-    size, unit = next(((size, unit) for size, unit in OPERATIONS if count >= size), OPERATIONS[-1])
-    return f"{count / size:,.3g} {unit}"
 
 
 @register.filter

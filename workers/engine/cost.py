@@ -100,9 +100,13 @@ def sentence(cost: Cost) -> str:
     """In words: "at most 4,096 prompts × 9 edits × 0.9 M parameters, about 1.2 TFLOP and 1.1 GiB of memory"."""
     prompts, edits = _counted(cost.prompts, "prompt"), _counted(cost.edits, "edit")
     parameters = _scaled(cost.parameters, {"B": 1e9, "M": 1e6})
-    work = _scaled(cost.operations, {"PFLOP": 1e15, "TFLOP": 1e12, "GFLOP": 1e9})
     memory = f"{cost.memory / 1024:,.1f} GiB of memory"
-    return f"at most {prompts} × {edits} × {parameters} parameters, about {work} and {memory}"
+    return f"at most {prompts} × {edits} × {parameters} parameters, about {work(cost.operations)} and {memory}"
+
+
+def work(operations: float) -> str:
+    """Floating-point operations in words: "1.2 TFLOP"."""
+    return _scaled(operations, {"PFLOP": 1e15, "TFLOP": TERA, "GFLOP": 1e9})
 
 
 def parameters_of(size: Dimensions) -> int:
