@@ -19,6 +19,7 @@ from wiki.views import (
     runs,
     site,
     stewards,
+    techniques,
 )
 
 
@@ -51,6 +52,8 @@ urlpatterns = [
     path("models/<slug:slug>/heads/<int:layer>.<int:head>/", models.head, name="head"),
     path("roles/", roles.roles, name="roles"),
     path("roles/<slug:slug>/", roles.role, name="role"),
+    path("techniques/", techniques.techniques, name="techniques"),
+    path("techniques/<slug:key>/", techniques.technique, name="technique"),
     path("runs/", runs.runs, name="runs"),
     path("runs/<int:number>/", runs.run, name="run"),
     path("runs/<int:number>/live/", runs.live, name="run-live"),

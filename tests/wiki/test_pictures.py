@@ -6,7 +6,23 @@ from xml.etree import ElementTree
 import pytest
 
 from wiki.models.finding import BadgeState
-from wiki.pictures import badge, circuit, control, heads, histogram, interval, mark, roles, spread, svg
+from wiki.pictures import (
+    arrows,
+    badge,
+    bars,
+    circuit,
+    control,
+    heads,
+    histogram,
+    interval,
+    line,
+    mark,
+    roles,
+    spread,
+    svg,
+)
+from wiki.pictures import map as effects_map
+from wiki.pictures.arrows import Arrow
 from wiki.pictures.circuit import EdgeDrawn, NodeDrawn
 from wiki.pictures.heads import Cell
 from wiki.pictures.interval import Expected, Row
@@ -22,12 +38,25 @@ NODES = (
     NodeDrawn("1.5@END", 1, "layer 1", "induction", "in_covered_group_not_shown", "1.5", "/heads/1.5/"),
     NodeDrawn("mlp.1", 1.5, "layer 1, MLP", "", "not_covered", "mlp.1"),
 )
+CELLS = {
+    ("layer 0", "0"): effects_map.Measured(NASTY, 0.5, True),
+    ("layer 0", "1"): effects_map.Measured("0.1", None),
+}
+LAYERS = (
+    Row("resid.0", 0.1, (0.0, 0.2), "holds", False),
+    Row(NASTY, None, None, "holds"),
+    Row("resid.2", -0.9, None, "holds"),
+)
 PICTURES = {
     "interval": lambda: interval.interval_bar(ROWS, AT_MOST, 0.0, NASTY),
     "control": lambda: control.control_histogram([0.0, 0.1, -0.9], -0.8, 1, "below", NASTY),
     "spread": lambda: spread.spread([Strip(NASTY, "clean", (1.0, 2.0, 2.5))], NASTY),
     "circuit": lambda: circuit.circuit_diagram(NODES, [EdgeDrawn("0.3", "1.5@END", False)]),
     "heads": lambda: heads.heads_map(2, 8, {(0, 3): Cell((NASTY, "induction"), True, 2, "/x/?a=1&b=2")}),
+    "map": lambda: effects_map.effects_map(("layer 0",), ("0", "1"), CELLS, 0.0, NASTY),
+    "line": lambda: line.along(LAYERS, AT_MOST, 0.0, NASTY),
+    "bars": lambda: bars.bars(LAYERS, 0.0, NASTY),
+    "arrows": lambda: arrows.arrows([Arrow(NASTY, "1.5.k", 0.4), Arrow("0.2", "1.5.k", -0.1)], 0.0, NASTY),
     "badge": lambda: badge.badge("verified", "Verified", NASTY, NASTY),
 }
 
@@ -160,3 +189,29 @@ def test_a_scale_has_round_ticks_and_room():
 
 def test_values_beyond_the_scale_count_at_its_ends():
     assert histogram.counts([-5, 0.1, 0.9, 5], svg.Scale(0, 1, 0, 10), 2) == [2, 2]
+
+
+def test_a_map_says_a_number_by_ink_and_digits_and_leaves_open_what_was_not_measured():
+    drawn = PICTURES["map"]()
+    assert [kind for kind in classes(drawn) if kind.startswith("heat")].count("heat none") == 1
+    assert ".50" in texts(drawn) and "heat claimed" in classes(drawn)
+    assert [effects_map._short(value) for value in (0.123, -1.23, 12.3, -0.001)] == [".12", "−1.2", "12", ".00"]
+
+
+def test_a_line_breaks_where_nothing_was_measured():
+    (path,) = [element.get("d") for element in parsed(PICTURES["line"]()).iter() if element.get("class") == "line-path"]
+    assert path.count("M") == 2 and "L" not in path
+
+
+def test_bars_stand_in_order_of_size_and_say_what_they_leave_out():
+    drawn = PICTURES["bars"]()
+    assert [text for text in texts(drawn) if text.startswith("resid")] == ["resid.2", "resid.0"]
+    assert "1 smaller ones left out" in texts(drawn)
+
+
+def test_arrows_are_as_thick_as_the_effect_and_dashed_below_nothing():
+    flows = [element for element in parsed(PICTURES["arrows"]()).iter() if element.get("class", "").startswith("flow")]
+    assert [(flow.get("class"), flow.get("stroke-width")) for flow in flows] == [
+        ("flow up", "9"),
+        ("flow down", "2.25"),
+    ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.utils.safestring import SafeString
@@ -10,6 +10,7 @@ from django.utils.safestring import SafeString
 from wiki.acceptance import Acceptance, asker_of
 from wiki.evidence import expect_of, gate_of, held_up
 from wiki.exhibits.control import ControlShown, control_shown
+from wiki.exhibits.many import picture_of_many
 from wiki.exhibits.words import Note, expected, measured_label, notes, unit
 from wiki.models import Claim, Run, RunState
 from wiki.pictures.interval import Expected, Row, interval_bar
@@ -21,6 +22,7 @@ from workers.engine.documents.spec import Spec
 from workers.engine.metrics import METRICS
 from workers.engine.null import null_value
 from workers.engine.sentence import number
+from workers.engine.techniques import TECHNIQUES
 from workers.engine.verdict import DrawJudged, Verdict
 
 OUTCOMES = {"holds": "Holds", "fails": "Fails", "undecided": "Undecided", "errored": "Errored"}
@@ -90,9 +92,10 @@ def _pictures(row: Claim, spec: Spec, verdict: Verdict) -> tuple[tuple[str, Safe
     null = _null(row, spec)
     if any(draw.components for draw in verdict.draws):
         return tuple(
-            (f"{_label(row, draw)}, {draw.prompts} prompts", _components(draw, expect, null, spec))
+            (f"{_label(row, draw).capitalize()}, {draw.prompts} prompts. {caption}".strip(), svg)
             for draw in verdict.draws
             if draw.components
+            for caption, svg in _components(row, draw, expect, null, spec)
         )
     rows = [Row(_label(row, draw), draw.measured, draw.interval, draw.outcome) for draw in verdict.draws]
     if not any(one.measured is not None for one in rows):
@@ -102,8 +105,12 @@ def _pictures(row: Claim, spec: Spec, verdict: Verdict) -> tuple[tuple[str, Safe
     return ((caption, interval_bar(rows, expected(expect), null, unit(spec))),)
 
 
-def _components(draw: DrawJudged, expect: Expect, null: float | None, spec: Spec) -> SafeString:
-    """One row for each component, first those that lead, last those not measured; filled: named by the expectation."""
+def _components(
+    row: Claim, draw: DrawJudged, expect: Expect, null: float | None, spec: Spec
+) -> Iterator[tuple[str, SafeString]]:
+    """The technique's own picture of them, where it has one, then an interval for each: first those that lead, last
+    those not measured; filled: named by the expectation.
+    """
     meant = named_by(expect)
     sign = 1.0 if getattr(expect, "order", "largest") == "smallest" else -1.0
     ordered = sorted(draw.components, key=lambda one: (one.measured is None, sign * (one.measured or 0.0)))
@@ -111,7 +118,11 @@ def _components(draw: DrawJudged, expect: Expect, null: float | None, spec: Spec
         Row(one.component, one.measured, one.interval, draw.outcome, not meant or one.component in meant)
         for one in ordered
     ]
-    return interval_bar(rows, expected(expect), null, unit(spec))
+    assert row.technique
+    whole = picture_of_many(TECHNIQUES[row.technique].picture, rows, spec, expected(expect), null, unit(spec))
+    if whole is not None:
+        yield whole
+    yield "", interval_bar(rows, expected(expect), null, unit(spec))
 
 
 def _null(row: Claim, spec: Spec) -> float | None:

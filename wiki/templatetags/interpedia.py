@@ -48,6 +48,12 @@ def spaced(key: str) -> str:
 
 
 @register.filter
+def hyphened(key: str) -> str:
+    """`activation_patching` as an address has it."""
+    return key.replace("_", "-")
+
+
+@register.filter
 def interval(ends: tuple[float, float]) -> str:
     return f"{svg.figure(ends[0])} to {svg.figure(ends[1])}"
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from workers.engine.documents.spec import Spec
 from workers.engine.registry import Registry
@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from workers.engine.setting import Effects, Setting
+
+
+Picture = Literal["intervals", "heads", "layers", "positions", "bars", "graph"]
+"""How the numbers of several components are best looked at: an interval for each, a layers × heads map, a line along the
+layers, a layers × positions map, bars in order of size, or arrows from component to component.
+"""
 
 
 def no_variants(spec: Spec) -> tuple[Spec, ...]:
@@ -36,6 +42,9 @@ class Technique:
     controlled: random sets of components are its specificity control (3.5). edits: it intervenes, so the positive
     control applies (3.2). run(setting, specs) -> one effect per spec, each with a value per prompt.
     variants(spec) -> the same claim under other conventions, where a change of sign would be worth knowing.
+    picture: for several components at once; a single number is always shown as its interval.
+    alternative(spec, n) -> the spec with the n-th random direction in place of the fitted one: what its control tries
+    instead of random components.
     passes(spec) -> how many runs of the model one arm takes at most, for the estimate of what a measurement costs.
     sentence(spec) -> what is measured, in words, beginning with a verb in -ing, e.g. "knocking out 9.9 …".
     """
@@ -50,6 +59,8 @@ class Technique:
     sentence: Callable[[Any], str]
     variants: Callable[[Any], tuple[Spec, ...]] = no_variants
     passes: Callable[[Any], int] = one_run
+    alternative: Callable[[Any, int], Spec] | None = None
+    picture: Picture = "intervals"
 
 
 TECHNIQUES: Registry[Technique] = Registry(sys.modules[__name__], "TECHNIQUE", Technique)

@@ -177,5 +177,6 @@ TECHNIQUE = Technique(
     edits=True,
     run=run,
     sentence=sentence,
+    picture="heads",
     variants=other_kinds,
 )

@@ -97,4 +97,5 @@ TECHNIQUE = Technique(
     edits=True,
     run=run,
     sentence=sentence,
+    picture="heads",
 )
