@@ -89,7 +89,12 @@ class FindingRow(serializers.ModelSerializer[Finding]):
 
     def get_nodes(self, finding: Finding) -> list[dict[str, str | None]]:
         return [
-            {"component": node.component, "role": node.role or None, "coverage": node.coverage or None}
+            {
+                "component": node.component,
+                "role": node.role or None,
+                "role_tested": node.role_tested or None,
+                "coverage": node.coverage or None,
+            }
             for node in finding.nodes.all()
         ]
 

@@ -20,17 +20,24 @@ class HeadSerializer(serializers.ModelSerializer[Node]):
     behavior = serializers.CharField(source="finding.behavior.slug")
     badge = serializers.CharField(source="finding.badge")
     role = serializers.SerializerMethodField()
+    role_tested = serializers.SerializerMethodField()
     coverage = serializers.SerializerMethodField()
 
     class Meta:
         model = Node
-        fields = ["model", "head", "component", "role", "note", "coverage", "finding", "behavior", "badge"]
+        fields = [
+            *("model", "head", "component", "role", "role_tested", "note", "coverage", "finding", "behavior", "badge")
+        ]
 
     def get_head(self, node: Node) -> str:
         return f"{node.layer}.{node.head}"
 
     def get_role(self, node: Node) -> str | None:
         return node.role or None
+
+    def get_role_tested(self, node: Node) -> str | None:
+        """holds, fails, undecided, no_threshold or not_tested; null for a node without a role."""
+        return node.role_tested or None
 
     def get_coverage(self, node: Node) -> str | None:
         return node.coverage or None

@@ -10,7 +10,7 @@ from typing import Any, cast
 from django.db import DatabaseError
 
 from wiki.acceptance import Acceptance, asker_of
-from wiki.models import BadgeState, Claim, Finding, Measurement, Node, Outcome, Run, RunState
+from wiki.models import BadgeState, Claim, Finding, Kind, Measurement, Node, Outcome, Revision, Run, RunState
 from workers.engine.badge import Badge, badge
 from workers.engine.claim_state import ClaimState
 from workers.engine.documents import finding as documents
@@ -18,6 +18,7 @@ from workers.engine.documents import measurement as measurements
 from workers.engine.documents.canonical import canonical
 from workers.engine.documents.document import Invalid, Problem
 from workers.engine.documents.expect import FORMS, ClaimKind, Expect
+from workers.engine.documents.role import Role
 from workers.engine.judge import judge
 from workers.engine.numbers import Control, Numbers, PowerTried, SetsTried
 from workers.engine.variants import changes_sign
@@ -92,7 +93,14 @@ def badge_of(finding: Finding) -> Badge:
     assert isinstance(document, documents.Finding)
     acceptance = Acceptance(asker_of(finding.entry.current))
     states = {claim.slug: state_of(claim, acceptance) for claim in finding.claims.runnable().with_evidence()}
-    return badge(document, states, withdrawn_after_failing=finding.entry.withdrawals.count())
+    return badge(document, states, finding.entry.withdrawals.count(), _roles(document))
+
+
+def _roles(finding: documents.Finding) -> dict[str, Role]:
+    """The revisions that the finding pins; one that is not stored tests nothing."""
+    pins = finding.roles.items()
+    pinned = {slug: Revision.objects.pinned(Kind.ROLE, slug, revision) for slug, revision in pins}
+    return {slug: cast(Role, revision.document) for slug, revision in pinned.items() if revision is not None}
 
 
 def state_of(claim: Claim, acceptance: Acceptance) -> ClaimState:
@@ -166,7 +174,7 @@ def stake_of(claim: Claim) -> Stake:
     assert claim.measurement is not None
     measured = _measured(claim.measurement)
     kind: ClaimKind = "absence" if claim.kind == "absence" else "effect"
-    return Stake(technique=measured.technique, spec=measured.spec, expect=expect_of(claim), kind=kind)
+    return Stake(measured.technique, measured.spec, expect_of(claim), kind, measured.model.dimensions)
 
 
 def expect_of(claim: Claim) -> Expect:
@@ -230,6 +238,7 @@ def _detail(found: Badge) -> str:
             "notes": list(found.notes),
             "nodes": dict(found.nodes),
             "edges": [[sender, receiver, coverage] for (sender, receiver), coverage in found.edges.items()],
+            "roles": [[node, role, tested] for (node, role), tested in found.roles.items()],
             "counts": vars(found.counts),
         }
     )

@@ -33,6 +33,7 @@ TAGS = {
     *("em", "strong", "del", "sub", "sup", "a", "table", "thead", "tbody", "tr", "th", "td", "div", "span"),
 }
 ATTRIBUTES = {"a": {"href", "title"}, "ol": {"start"}, "th": {"align"}, "td": {"align"}}
+FOCUSED = {"pre": {"tabindex": "0"}}  # what scrolls by itself must be reached by keyboard
 SCHEMES = {"http", "https", "mailto"}
 
 
@@ -62,7 +63,7 @@ def rendered(text: str, seconds: float = SECONDS) -> str:
 
 def as_written(text: str) -> str:
     """The text itself, where it could not be formatted."""
-    return f"<pre>{escape(text)}</pre>"
+    return f'<pre tabindex="0">{escape(text)}</pre>'
 
 
 def formatted(text: str) -> str:
@@ -72,6 +73,7 @@ def formatted(text: str) -> str:
         _without_first_headings(html),
         tags=TAGS,
         attributes=ATTRIBUTES,
+        set_tag_attribute_values=FOCUSED,
         url_schemes=SCHEMES,
         link_rel="nofollow noopener ugc",
         strip_comments=True,

@@ -7,7 +7,7 @@ from axe_playwright_python.sync_playwright import Axe
 
 from tests.cast import PASSWORD
 from tests.wiki import documents
-from tests.wiki.documents import DOES, IN_WORDS, KNOCK_OUT
+from tests.wiki.documents import DOES, EACH, IN_WORDS, KNOCK_OUT
 from tests.wiki.work import work_off
 from wiki import actions
 from wiki.models import Run
@@ -23,6 +23,7 @@ READ = (
     *("/", "/findings/", "/findings/copying/", "/findings/copying/claims/knock-out/", "/findings/copying/history/"),
     *("/findings/copying/revisions/1/", "/findings/copying/revisions/2/diff/", "/behaviors/", "/behaviors/repeat/"),
     *("/models/", "/models/small/", "/models/small/heads/1.0/", "/roles/", "/roles/copier/", "/runs/", "/runs/RUN/"),
+    *("/techniques/", "/techniques/path-patching/", "/findings/each/", "/findings/each/claims/each/"),
     *("/how-checking-works/", "/accounts/login/", "/accounts/signup/", "/none/"),
 )
 WRITE = (
@@ -47,6 +48,7 @@ def copying(people):
     more = {"circuit": circuit, "roles": {"copier": role.sha256}, "body": "|a|b|\n|-|-|\n|1|2|\n"}
     documents.publish(people.ada, DOES, **more)
     documents.publish(people.ada, DOES, KNOCK_OUT, IN_WORDS, **more)
+    documents.publish(people.ada, EACH, slug="each", title="Each head")
     work_off()
 
 
@@ -136,6 +138,17 @@ def test_a_page_is_whole_without_scripts(copying, open_page):
     page.goto("/findings/copying/")
     assert page.locator("#verdict .badge").inner_text() == "Partly verified"
     assert page.locator("svg.circuit").count() == 1 and page.locator("svg.interval").count() == 2
+
+
+def test_a_map_wider_than_a_phone_scrolls_by_itself_and_by_keyboard(copying, open_page):
+    page = open_page("phone")
+    page.set_viewport_size({"width": 320, "height": 700})
+    page.goto("/findings/each/")
+    region = page.get_by_role("region", name="Map of layers by heads, claim each, public draw")
+    assert region.evaluate("one => one.scrollWidth > one.clientWidth")
+    region.press("ArrowRight")
+    page.wait_for_timeout(500)  # it scrolls smoothly
+    assert region.evaluate("one => one.scrollLeft") > 0
 
 
 def test_the_keyboard_reaches_the_content_first(copying, open_page):

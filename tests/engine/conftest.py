@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
+from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
 from workers.engine.loading import Loaded, load_folder
 
@@ -40,7 +40,7 @@ def a_llama() -> LlamaForCausalLM:
     )
 
 
-def write_checkpoint(folder: Path, model: GPT2LMHeadModel | LlamaForCausalLM) -> Path:
+def write_checkpoint(folder: Path, model: PreTrainedModel) -> Path:
     """Save the model with weights large enough, and biases and gains uneven enough, for every mistake to show."""
     generator = torch.Generator().manual_seed(1)
     weights = {}

@@ -50,9 +50,15 @@ def test_zero_ablation_equals_a_model_without_the_heads_output_weights(gpt2: Loa
     assert changed != pytest.approx(numbers_in(arms_of(gpt2, PAIRS, "behavior"), CLEAN), **CLOSE)
 
 
-def test_folded_zero_ablation_equals_a_model_whose_head_has_only_its_value_bias(gpt2: Loaded) -> None:
+def test_folded_zero_ablation_equals_a_model_whose_head_has_only_biases_its_norms_included(gpt2: Loaded) -> None:
     first = 2 * gpt2.d_model + 2 * gpt2.d_head
-    without = with_weights(gpt2, lambda attention: attention.c_attn.weight[:, first : first + gpt2.d_head].zero_())
+    values = slice(first, first + gpt2.d_head)
+
+    def leave_only_biases(attention) -> None:
+        attention.c_attn.bias[values] += gpt2.layer(1).ln_1.bias @ attention.c_attn.weight[:, values]
+        attention.c_attn.weight[:, values].zero_()
+
+    without = with_weights(gpt2, leave_only_biases)
     changed = edited(gpt2, components=["1.2"], ablation="zero", value_bias="folded")
     assert changed == pytest.approx(numbers_in(arms_of(without, PAIRS, "behavior"), CLEAN), **CLOSE)
     assert changed != pytest.approx(edited(gpt2, components=["1.2"], ablation="zero"), **CLOSE)
@@ -74,7 +80,7 @@ def values_of(loaded: Loaded, place: str, corruption: str | None = None) -> torc
     return read(record(loaded, torch.tensor(tokens)), component(place), None)
 
 
-@pytest.mark.parametrize("place", ["1.2", "mlp.1", "attn.2", "mlp.0.7", "resid.2"])
+@pytest.mark.parametrize("place", ["1.2", "mlp.1", "attn.2", "mlp.0.7", "resid.2", "1.2.pattern", "2.1.k"])
 def test_a_mean_per_position_is_taken_at_the_same_index_over_all_stated_prompts(random_model: Loaded, place: str):
     values = values_of(random_model, place)
     mean = values.mean(0).expand(len(values), -1, -1)
@@ -187,6 +193,7 @@ def test_a_layout_that_the_fit_has_not_seen_is_refused(gpt2: Loaded) -> None:
         ({"components": ["9.9[END>IO]"]}, "cannot be ablated"),
         ({"components": ["mlp.1"], "action": "keep_only"}, "cannot be kept"),
         ({"components": ["mlp.1"], "ablation": "zero", "value_bias": "folded"}, "no value bias"),
+        ({"components": ["1.2.pattern"], "mean": "pooled"}, "take mean 'per_position'"),
         ({"metric": "attention"}, "not read off"),
         ({"components": []}, "at least 1 item"),
     ],

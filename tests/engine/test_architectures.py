@@ -4,35 +4,61 @@ from __future__ import annotations
 
 import ast
 import inspect
+from importlib import import_module
+from pathlib import Path
 
 import pytest
 import torch
 
+from workers.engine import architectures
 from workers.engine.anatomy import Loaded
 from workers.engine.architectures import (
     Architecture,
     UnsupportedArchitecture,
     architecture,
+    gemma2,
     known_architectures,
 )
 
+QUESTIONS = [name for name, asked in vars(Architecture).items() if inspect.isfunction(asked) and name[0] != "_"]
 
-def defined(source: str) -> list[str]:
-    return [node.name for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)]
+
+def answered(family: str) -> list[str]:
+    """What a family file answers itself, from top to bottom: by a function, or with another family's."""
+    body = ast.parse(inspect.getsource(import_module(f"{architectures.__name__}.{family}"))).body
+    functions = [(node.name, node) for node in body if isinstance(node, ast.FunctionDef)]
+    taken = [(target.id, node) for node in body if isinstance(node, ast.Assign) for target in node.targets]  # type: ignore[attr-defined] # names alone stand here
+    in_order = sorted([*functions, *taken], key=lambda answer: answer[1].lineno)
+    return [name for name, _ in in_order if name[0] != "_" and name.islower()]
 
 
 @pytest.mark.parametrize("family", known_architectures())
 def test_every_family_answers_every_question_in_order(family: str) -> None:
-    questions = [name for name, _ in vars(Architecture).items() if inspect.isfunction(getattr(Architecture, name))]
-    asked = [name for name in questions if not name.startswith("_")]
-    source = inspect.getsource(inspect.getmodule(architecture(family).layers))  # type: ignore[arg-type] # a module
-    assert [name for name in defined(source) if not name.startswith("_")] == asked
-    assert isinstance(architecture(family).CAUSAL, bool)
+    assert answered(family) == [name for name in QUESTIONS if name in answered(family)]
+    assert all(callable(getattr(architecture(family), name)) for name in QUESTIONS)
+    assert issubclass(architecture(family).MODEL, torch.nn.Module)
+
+
+def test_a_family_that_is_like_another_gives_its_own_answers_first() -> None:
+    assert "LIKE = llama" in inspect.getsource(gemma2)
+    like, itself = architecture("llama"), architecture("gemma2")
+    assert itself.attention is like.attention and itself.added is not like.added
+    assert answered("gemma2") == ["added", "embedding", "finish_logits"]
+    assert architecture("gemma3_text").added is itself.added and architecture("gemma3_text").layers is like.layers
 
 
 def test_an_unknown_family_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(UnsupportedArchitecture, match="'lama' is not supported; .* gpt2, llama.*did you mean llama"):
+    with pytest.raises(
+        UnsupportedArchitecture, match="'lama' is not supported; .* llama, mistral, .*did you mean llama"
+    ):
         architecture("lama")
+
+
+def test_the_page_about_families_lists_them_all() -> None:
+    rows = (Path(__file__).parents[2] / "docs" / "families.md").read_text(encoding="utf-8").splitlines()
+    assert [
+        row.split("`")[1] for row in rows if row.startswith("| `") and "model_type" not in row
+    ] == known_architectures()
 
 
 def test_a_path_is_no_family() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,10 +10,12 @@ import pytest
 from tests.engine.made_numbers import GATE, kept, numbers, power, spread, stake, tried
 from tests.engine.made_verdicts import draw, verdict
 from tests.engine.test_badge import finding, holds, untouched
-from tests.engine.test_bundle import BEHAVIOR, ablation, bundle, messages
+from tests.engine.test_bundle import BEHAVIOR, DIMENSIONS, ablation, bundle, messages
+from tests.engine.test_role_tests import LOOKS_BACK, a_role, attention, judged, state_of
 from workers.engine.badge import badge
 from workers.engine.documents.behavior import Behavior
 from workers.engine.documents.document import Invalid
+from workers.engine.documents.model import Dimensions
 from workers.engine.judge import Stake, Verdict, judge
 from workers.engine.numbers import Numbers
 from workers.engine.prompts import GENERATORS
@@ -175,3 +178,150 @@ def test_only_a_mean_can_be_absent(statistic: str, expect: dict[str, Any]) -> No
 def test_what_is_edited_already_or_compared_with_itself_is_refused(spec: dict[str, Any], path: str, words: str) -> None:
     """Removing what has been removed changes nothing, and is then found to change nothing."""
     assert words in messages(bundle(ablation(**spec)))[path]
+
+
+SIZE = Dimensions.from_json(DIMENSIONS)
+"""Two layers of three heads."""
+
+
+def of_small(expect: dict[str, Any], kind: Any = "effect", technique: str = "ablation", **spec: Any) -> Stake:
+    return replace(stake(expect, kind, technique, **spec), dimensions=SIZE)
+
+
+def on_place(place: str, on: Stake, **more: Any) -> Verdict:
+    """The place changes the logit difference of 3 by 2."""
+    draws = [
+        numbers({place: spread(5.0, seed=index)}, clean=spread(3.0, seed=index + 9), draw=index, **more)
+        for index in (0, 1)
+    ]
+    return verdict(*draws, on=on, control=tried(2.0, [0.01] * 199))
+
+
+ADDED = {"minus": "other", "coefficient": 1, "report": "change"}
+
+
+def steered(place: str, **spec: Any) -> Stake:
+    return of_small({"at_least": 1.0}, "effect", "steering", components=[place], **{**ADDED, **spec})
+
+
+def directed(place: str, **spec: Any) -> Stake:
+    stated = {"minus": "other", "at": "resid.1@END", **spec}
+    return of_small({"at_least": 1.0}, "effect", "direction", components=[place], **stated)
+
+
+@pytest.mark.parametrize(
+    ("on", "shown"),
+    [
+        (steered("mlp.0@END", at="resid.1@END"), False),
+        (steered("mlp.0@END", coefficient=40), False),
+        (steered("mlp.0@END", counted_in="lengths"), False),
+        (steered("mlp.0@END", coefficient=-1), True),
+        (steered("resid.1", at="resid.1@END"), True),
+        (directed("attn.0@END", action="add", coefficient=1), False),
+        (directed("attn.0@END", action="ablate"), True),
+    ],
+)
+def test_what_is_added_from_elsewhere_does_not_show_the_place_it_is_added_at(on: Stake, shown: bool) -> None:
+    """A direction of the last stream, added to an MLP that does nothing, had that MLP covered; so would 40 times its
+    own difference.
+    """
+    place = on.spec.values()["components"][0]
+    found = on_place(place, on)
+    assert (found.outcome, found.vacuous, found.members) == ("holds", False, {place: shown})
+
+
+@pytest.mark.parametrize(("window", "shown"), [(1, True), (3, False)])
+def test_a_window_of_layers_does_not_show_the_one_in_its_middle(window: int, shown: bool) -> None:
+    spec = {"noised": ["embed@S1"], "components": ["mlp.1@S1"], "window": window, "report": "change"}
+    on = of_small({"at_least": 1.0}, "effect", "causal_tracing", **spec)
+    draws = {"corrupted": {"logit_diff": spread(1.0)}, "base": "corrupted"}
+    assert on_place("mlp.1@S1", on, **draws).members == {"mlp.1@S1": shown}
+
+
+@pytest.mark.parametrize("place", ["resid.2@END", "resid.1@END"])
+@pytest.mark.parametrize(
+    ("technique", "spec"),
+    [
+        ("activation_patching", {"corruption": "other", "report": "change"}),
+        ("path_patching", {"corruption": "other", "report": "change"}),
+        ("causal_tracing", {"noised": ["embed@S1"], "report": "change"}),
+        ("steering", ADDED),
+    ],
+)
+def test_what_is_written_where_the_answer_is_read_is_the_answer_of_any_model(
+    technique: str, spec: dict[str, Any], place: str
+) -> None:
+    """The last residual stream brings all of it back, by construction: its node was covered, its finding Verified."""
+    on = of_small({"at_least": 1.0}, "effect", technique, components=[place], **spec)
+    corrupted = {"corrupted": {"logit_diff": spread(1.0)}, "base": on.spec.base}
+    assert on_place(place, on, **corrupted).vacuous == (place == "resid.2@END")
+
+
+def test_a_ranking_may_have_the_last_stream_beside_what_it_names() -> None:
+    places = ["resid.0@END", "resid.1@END", "resid.2@END"]
+    spec = {"components": places, "over": "each", "corruption": "other", "report": "change"}
+    values = {place: spread(4.0 + i, seed=i) for i, place in enumerate(places)}
+    draws = [numbers(values, clean=spread(3.0, seed=index + 9), draw=index) for index in (0, 1)]
+    for named, vacuous in (("resid.2@END", True), ("resid.1@END", False)):
+        rank = {"rank_at_most": 1, "component": named}
+        assert verdict(*draws, on=of_small(rank, "effect", "activation_patching", **spec)).vacuous == vacuous
+
+
+@pytest.mark.parametrize(("number", "vacuous"), [(4711, True), (None, False)])
+def test_a_random_direction_is_no_finding(number: int | None, vacuous: bool) -> None:
+    """One in twenty is specific, so an author who tries a few finds one."""
+    assert on_place("resid.1@END", steered("resid.1@END", random=number)).vacuous == vacuous
+
+
+@pytest.mark.parametrize(
+    ("circuit", "others", "vacuous"),
+    [
+        (["0.0", "0.1", "0.2", "1.0", "1.1", "1.2"], "heads", True),
+        (["0.0", "0.1", "0.2", "1.0", "1.1", "1.2@END"], "heads", False),
+        (["0.0", "0.1", "0.2", "1.0", "1.1", "1.2"], "heads_and_mlps", False),
+        (["0.0", "0.1", "0.2", "1.0", "1.1", "1.2", "mlp.0", "mlp.1"], "heads_and_mlps", True),
+    ],
+)
+def test_the_whole_model_is_complete_and_to_say_so_is_to_say_nothing(
+    circuit: list[str], others: str, vacuous: bool
+) -> None:
+    """Any smaller circuit breaks the bound, so it had power, too."""
+    spec = {"components": ["0.0"], "circuit": circuit, "others": others}
+    on = of_small({"value": 0.0, "tolerance": 0.1}, "absence", "completeness", **spec)
+    floor = {"floor": {"logit_diff": spread(3.0)}}
+    found = verdict(draw(0.0, **floor), draw(0.0, 1, **floor), on=on, control=power(draw(-2.5, **floor)))
+    assert (found.outcome, found.vacuous) == ("holds", vacuous)
+
+
+def test_what_is_not_in_the_circuit_cannot_be_knocked_out_there() -> None:
+    """The circuit stood as it was, and the sentence said otherwise; so it did for one position of a whole head."""
+    for outside in ("0.1", "0.0@END"):
+        with pytest.raises(Invalid, match="not in the circuit"):
+            stake({"at_most": -1.0}, technique="completeness", components=[outside], circuit=["0.0", "1.0"])
+
+
+NEEDED = {
+    "technique": "ablation",
+    "spec": {"metric": "logit_diff", "components": ["$head"]},
+    "expect": {"at_most": -1.0},
+}
+
+
+def test_to_knock_out_a_whole_layer_tests_none_of_its_heads() -> None:
+    """A wildcard is one word, and was taken for one head."""
+    layer = {"id": "a", "technique": "ablation", "spec": {"metric": "logit_diff", "components": ["1.*"]}}
+    claim = {**layer, "expect": {"at_most": -1.0}}
+    for state in (holds(), judged(("1.2", 0.0, 0.1))):
+        assert state_of(a_role(NEEDED), claim, a=state) == "not_tested"
+    assert state_of(a_role(LOOKS_BACK), attention("a", 0.4, "1.*", over="mean"), a=holds()) == "not_tested"
+
+
+def test_a_layer_that_fails_by_another_head_does_not_fail_this_one() -> None:
+    by_another = judged(("1.2[induction]", 0.7, 0.9), ("1.3[induction]", 0.0, 0.1))
+    assert state_of(a_role(LOOKS_BACK), attention("a", 0.4, "1.*", over="each"), a=by_another) == "undecided"
+
+
+def test_to_undo_the_noise_where_it_enters_is_no_control() -> None:
+    """It brings everything back by construction, and took the badge of every early site."""
+    tracing = {"noised": ["embed@S1"], "components": ["resid.1@S1"]}
+    assert stake({"at_least": 0.5}, technique="causal_tracing", **tracing).spec.out_of_reach(SIZE) == ("resid.0",)

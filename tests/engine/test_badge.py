@@ -193,10 +193,87 @@ def test_a_circuit_without_nodes_is_not_verified() -> None:
     assert of(claim("a"), states={"a": holds()}, nodes=()).state == "partly_verified"
 
 
-def test_edges_are_not_checked_yet() -> None:
+def path(name: str, receivers: list[str], **more: Any) -> dict[str, Any]:
+    spec = {
+        "metric": "logit_diff",
+        "corruption": "abc",
+        "components": ["0.0", "0.1"],
+        "receivers": receivers,
+        "mlps": "frozen",
+    } | more
+    return claim(name, technique="path_patching", spec=spec, expect={"at_least": 0.2})
+
+
+EDGES = {"edges": [["0.0", "2.3.q"], ["0.1@END", "2.3.q@END"]], "nodes": ("0.0", "0.1")}
+
+
+def edges_of(spec: dict[str, Any], state: ClaimState | None = None, **circuit: Any) -> list[str]:
+    return list(of(spec, states={"a": state or holds()}, **{**EDGES, **circuit}).edges.values())
+
+
+def test_edges_are_not_checked_by_a_claim_that_is_not_of_a_path() -> None:
     found = of(claim("a"), states={"a": holds()}, edges=[["0.0", "0.1"]])
     assert (found.state, found.edges) == ("partly_verified", {("0.0", "0.1"): "not_checked"})
     assert "edges not checked" in found.notes
+
+
+def test_an_edge_is_covered_by_a_claim_of_its_path_alone() -> None:
+    found = of(path("a", ["2.3.q"]), states={"a": holds()}, **EDGES)
+    assert (found.state, set(found.edges.values())) == ("verified", {"covered"})
+    assert found.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("receivers", "more"),
+    [
+        (["2.3"], {}),  # its k or v may have carried it
+        (["2.3.q", "2.3.k"], {}),
+        (["2.*.q"], {}),
+        (["#late"], {}),
+        (["2.3.q@END", "2.3.q@S2"], {}),
+    ],
+)
+def test_an_edge_patched_together_with_others_is_not_shown_itself(receivers: list[str], more: dict) -> None:
+    found = edges_of(path("a", receivers, **more), groups={"late": ["2.3.q", "3.0.q"]})
+    assert found[1] == "in_covered_group_not_shown" and "covered" not in found
+
+
+@pytest.mark.parametrize(
+    ("receivers", "more"),
+    [(["2.3.k"], {}), (["2.2.q"], {}), (["logits"], {}), (["2.3.q"], {"through": ["1.0"]}), (["2.3.q@S2"], {})],
+)
+def test_another_path_checks_no_edge(receivers: list[str], more: dict) -> None:
+    assert edges_of(path("a", receivers, **more)) == ["not_checked", "not_checked"]
+
+
+def test_a_path_at_one_position_covers_no_edge_without_one() -> None:
+    assert edges_of(path("a", ["2.3.q@END"])) == ["not_checked", "covered"]
+    sender = holds(members={"0.0@END": True, "0.1@END": True})
+    assert edges_of(path("a", ["2.3.q"], components=["0.0@END", "0.1@END"]), sender) == ["not_checked", "covered"]
+
+
+def test_a_sender_without_an_effect_of_its_own_has_no_edge() -> None:
+    passenger = holds(members={"0.0": True, "0.1": False})
+    assert edges_of(path("a", ["2.3.q"]), passenger) == ["covered", "in_covered_group_not_shown"]
+
+
+@pytest.mark.parametrize("spoilt", [holds(specific="no"), holds(vacuous=True), holds(control=None, specific=None)])
+def test_what_is_no_evidence_covers_no_edge(spoilt: ClaimState) -> None:
+    assert edges_of(path("a", ["2.3.q"]), spoilt) == ["not_checked", "not_checked"]
+
+
+def test_mlps_between_the_two_must_have_been_frozen_whether_the_circuit_names_them_or_not() -> None:
+    """0.0 may say it to mlp.1, and that to 2.3."""
+    recomputed = path("a", ["2.3.q"], mlps="recomputed")
+    for nodes in (("0.0", "0.1"), ("0.0", "0.1", "mlp.1@END")):
+        assert edges_of(recomputed, nodes=nodes) == ["in_covered_group_not_shown", "in_covered_group_not_shown"]
+
+
+def test_a_finding_with_an_edge_that_is_not_shown_is_not_verified() -> None:
+    edges = [["0.0", "2.3.q"], ["0.0", "2.3.k"]]
+    found = of(path("a", ["2.3.q"]), states={"a": holds()}, edges=edges)
+    assert found.state == "partly_verified"
+    assert "1 of 2 edges not shown" in found.notes
 
 
 @pytest.mark.parametrize(

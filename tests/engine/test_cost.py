@@ -234,7 +234,7 @@ def test_a_table_has_as_many_prompts_as_rows_of_its_population() -> None:
 def test_a_source_of_which_nothing_is_known_is_taken_at_its_worst(
     loaded: Loaded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.engine.prompts.pairs.GENERATOR", replace(GENERATORS["pairs"], extent=unknown))
+    monkeypatch.setattr("workers.engine.extent.GENERATORS", {"pairs": replace(GENERATORS["pairs"], extent=unknown)})
     found = extent.prompts_of(a_measurement(loaded, PAIRS, "behavior"))
     assert (found.prompts, found.tokens, found.answers, found.fitted, found.layouts) == (4096, 16, 16, 1024, 1024)
 

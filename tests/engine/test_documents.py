@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 
-from workers.engine.documents.document import Invalid
+from workers.engine.documents.document import Document, Invalid, Later
 from workers.engine.documents.expect import AtLeast, Between, Top, Value, bounds
 from workers.engine.documents.finding import Claim, Finding
 from workers.engine.documents.model import Dimensions
@@ -105,3 +105,18 @@ def test_groups_and_wildcards_are_written_out() -> None:
     assert [str(c) for c in components_of(["1.*"], groups, DIMENSIONS)] == ["1.0", "1.1", "1.2"]
     assert len(components_of(["*.*"], groups, DIMENSIONS)) == 6
     assert [str(c) for c in components_of(["mlp.*"], groups, DIMENSIONS)] == ["mlp.0", "mlp.1"]
+
+
+def test_a_later_field_is_written_only_where_it_is_used() -> None:
+    """What was pinned before the field existed keeps its hash."""
+
+    class Plain(Document):
+        name: str = "one"
+
+    class WithLater(Document):
+        name: str = "one"
+        dtype: Annotated[str, Later()] = "float32"
+
+    assert WithLater().text == Plain().text and WithLater().sha256 == Plain().sha256
+    assert WithLater(dtype="bfloat16").values() == {"name": "one", "dtype": "bfloat16"}
+    assert WithLater.read(WithLater(dtype="bfloat16").text).dtype == "bfloat16"

@@ -60,6 +60,8 @@ def test_a_gap_of_exactly_nothing_gives_no_number_at_all() -> None:
         ({"oracle_difference": 0.01}, "plain hooks"),
         ({"oracle_difference": None}, "does not say"),
         ({"null_difference": math.nan}, "null edit"),
+        ({"precision_difference": 0.2}, "float32 differ by 0.2; measure in float32"),
+        ({"precision_difference": math.nan}, "measure in float32"),
     ],
 )
 def test_an_unsound_run_is_an_error(sound: dict[str, Any], says: str) -> None:
@@ -67,6 +69,15 @@ def test_an_unsound_run_is_an_error(sound: dict[str, Any], says: str) -> None:
     found = verdict(broken, draw(-2.0, 1))
     assert found.outcome == "errored" and says in found.reason
     assert (found.measured, found.interval, found.members) == (None, None, {})
+
+
+def test_what_only_reads_is_an_error_too_where_its_two_ways_differ() -> None:
+    reading = stake({"at_least": 1.0}, technique="behavior")
+    read_only = SOUND.model_copy(update={"largest_change": None, "null_difference": None})
+    fine, off = (draw(2.0, soundness=read_only.model_copy(update={"oracle_difference": size})) for size in (0.0, 0.01))
+    assert verdict(fine, fine.model_copy(update={"draw": 1}), on=reading, control=None).outcome == "holds"
+    found = verdict(off, off.model_copy(update={"draw": 1}), on=reading, control=None)
+    assert found.outcome == "errored" and "plain hooks differ" in found.reason
 
 
 def test_an_intervention_that_changes_nothing_decides_nothing() -> None:

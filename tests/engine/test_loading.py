@@ -73,10 +73,21 @@ def test_a_tokenizer_comes_with_its_hash(checkpoints: Path) -> None:
     assert loaded.weights_sha256 == "sha256:407a7c581bdd66972383ce9ad24857713fb98786d06ea564a2fe9b34ebe77dfd"
 
 
-def test_double_precision_is_loaded_when_asked_for(folder: Path) -> None:
-    assert load_folder(folder, dtype="float64").model.dtype == torch.float64
-    with pytest.raises(CannotLoad, match="dtype 'bfloat16' is not measured; use float32 or float64"):
-        load_folder(folder, dtype="bfloat16")
+@pytest.mark.parametrize("dtype", ["float64", "bfloat16", "float16"])
+def test_another_precision_is_loaded_when_asked_for_and_never_otherwise(folder: Path, dtype: str) -> None:
+    stated = with_config(folder, dtype=dtype)
+    assert load_folder(stated).model.dtype == torch.float32
+    assert str(load_folder(stated, dtype=dtype).model.dtype) == f"torch.{dtype}"
+
+
+def test_an_unknown_precision_is_refused(folder: Path) -> None:
+    with pytest.raises(CannotLoad, match="dtype 'int8' is not measured; use float32 or float64 or bfloat16 or float16"):
+        load_folder(folder, dtype="int8")
+
+
+def test_a_model_is_not_spread_over_several_cards(folder: Path) -> None:
+    with pytest.raises(CannotLoad, match="on one device: .* name one device, or ask for bfloat16"):
+        load_folder(folder, "auto")
 
 
 def test_code_of_the_checkpoint_is_never_run(folder: Path, tmp_path: Path) -> None:

@@ -42,9 +42,12 @@ def value(metric: str, logits: torch.Tensor, answers: AnswerTable) -> list[float
         ("logit", log(2)),
         ("logit_diff", log(2) - log(5)),
         ("prob", 2 / 8),
+        ("prob_diff", 2 / 8 - 5 / 8),
         ("logprob", log(2 / 8)),
+        ("sequence_logprob", log(2 / 8)),
         ("loss", -log(2 / 8)),
         ("accuracy", 0.0),
+        ("generated_match", 0.0),
         ("rank", 2.0),
     ],
 )
@@ -58,7 +61,9 @@ def test_one_right_token(metric: str, by_hand: float) -> None:
         ("logit", log(2) / 2),
         ("logit_diff", log(2) / 2 - log(5)),
         ("prob", 3 / 8),
+        ("prob_diff", 3 / 8 - 5 / 8),
         ("logprob", log(3 / 8)),
+        ("sequence_logprob", log(3 / 8)),
         ("loss", -log(3 / 8)),
         ("accuracy", 0.0),
         ("rank", 2.0),
@@ -73,12 +78,23 @@ def test_of_a_set_probabilities_add_up_and_logits_are_averaged(metric: str, by_h
     [
         ("logit_diff", [(log(5) - 0 + 0) / 2, log(2) - log(5) / 2]),
         ("prob", [(5 / 8 + 1 / 3) / 2, 2 / 8]),
+        ("prob_diff", [(5 / 8 - 1 / 8) / 2, 2 / 8 - 6 / 8]),
         ("accuracy", [1.0, 0.0]),
         ("rank", [1.0, 2.0]),
     ],
 )
 def test_several_answers_are_averaged_within_their_prompt(metric: str, by_hand: list[float]) -> None:
     assert value(metric, TWO_LOGITS, TWO) == pytest.approx(by_hand)
+
+
+def test_of_all_answers_together_one_miss_is_a_miss_and_the_log_probabilities_add_up() -> None:
+    """Of the second prompt one answer is read, and the place kept for another one counts for nothing."""
+    answers = answer_table([prompt(Answer(0, right=(2,)), Answer(1, right=(0,))), prompt(Answer(0, right=(2,)))])
+    missed = torch.stack([torch.stack([EIGHTHS, EIGHTHS]), torch.stack([EIGHTHS, UNIFORM])])
+    assert value("accuracy", missed, answers) == [0.5, 1.0]
+    assert value("generated_match", missed, answers) == [0.0, 1.0]
+    assert value("generated_match", missed.flip(0), answers) == [1.0, 1.0]
+    assert value("sequence_logprob", missed, answers) == pytest.approx([log(5 / 8) + log(1 / 8), log(5 / 8)])
 
 
 def test_of_equal_logits_the_first_is_the_likeliest_and_none_is_ahead() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from tests.engine.hand_tokenizers import pieces_vocabulary, words_vocabulary
 from workers.engine.documents.document import Invalid
-from workers.engine.prompts import GENERATORS, Answer, Prompt, Refused, Vocabulary
+from workers.engine.prompts import GENERATORS, Answer, Extent, Prompt, Refused, Vocabulary
 from workers.engine.prompts.pairs import PairsSource
 
 WORDS = words_vocabulary("The capital of France is Paris Italy Rome and")  # The is token 3, Paris 8, Italy 9, Rome 10
@@ -121,6 +121,22 @@ def test_an_answer_of_several_tokens_must_be_declared():
         prompts(stated, vocabulary=vocabulary)
     (prompt,) = prompts(stated, vocabulary=vocabulary, scoring="first_token")
     assert prompt.answers == (Answer(2, right=(5,), wrong=(7,)),)
+
+
+def test_a_sequence_is_read_token_by_token_behind_the_prompt():
+    vocabulary = pieces_vocabulary("of is Par ##is Rome")
+    stated = {"prompt": "of is", "corrupted": {"is": "is of"}, "right": ["Paris"]}
+    (prompt,) = prompts(stated, vocabulary=vocabulary, scoring="sequence")
+    assert prompt.answers == (Answer(2, right=(5,)), Answer(3, right=(6,)))
+    assert (prompt.tokens, prompt.corrupted["is"]) == ((1, 3, 4, 5), (1, 4, 3, 5))
+    assert (prompt.positions["END"], prompt.template) == (2, "/4")
+
+
+def test_a_sequence_is_estimated_at_its_longest():
+    source = {"generator": "pairs", "prompts": [{"prompt": "of", "right": ["Paris"]}], "scoring": "sequence"}
+    assert GENERATORS["pairs"].extent(PairsSource.from_json(source)) == Extent(
+        1, tokens=1 + 3 - 1, answers=3, layouts=1
+    )
 
 
 def test_a_text_needs_a_tokenizer():

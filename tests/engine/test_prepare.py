@@ -145,7 +145,7 @@ def test_what_no_generator_may_make_is_refused(monkeypatch, prompt, message):
         nothing = Names(frozenset(), frozenset(), frozenset(), False)
         return Generator(1, PairsSource, "prompt", lambda _: nothing, lambda _: "stated", lambda *_: iter([one]))
 
-    monkeypatch.setattr("workers.engine.prompts.pairs.GENERATOR", of_one(prompt))
+    monkeypatch.setattr("workers.engine.prepare.GENERATORS", {"pairs": of_one(prompt)})
     with pytest.raises(Refused, match=message):
         list(prompts_of(PairsSource.from_json(PAIRS), Vocabulary(10, 5, None), None))
 
@@ -163,6 +163,21 @@ def test_a_vocabulary_knows_what_ordinary_text_does_not_have():
     assert (vocabulary.size, vocabulary.longest, vocabulary.bos) == (7, 32, 1)
 
 
+def test_control_tokens_are_what_a_chat_template_may_write_and_text_may_not():
+    vocabulary = vocabulary_of(word_tokenizer("a b"), model(size=7, chat_template="{{ messages }}"))
+    assert (vocabulary.special, vocabulary.control) == ({0, 1, 2, 5, 6}, {0, 1})  # <unk> is no control token
+    assert vocabulary.chat is not None
+    assert vocabulary_of(None, model(tokenizer=False, chat_template="{{ messages }}")).chat is None
+
+
+def test_wrong_answers_that_some_prompts_lack_are_left_out_of_all():
+    """Else a logit difference would be measured beside, and be no number where there is nothing to take off."""
+    source = PairsSource.from_json({**PAIRS, "prompts": [PAIRS["prompts"][0], {**PAIRS["prompts"][0], "wrong": []}]})
+    assert [prompt.answers[0].wrong for prompt in prompts_of(source, WORDS, None)] == [(), ()]
+    alone = PairsSource.from_json(PAIRS)
+    assert [prompt.answers[0].wrong for prompt in prompts_of(alone, WORDS, None)] == [(10,)]
+
+
 def test_a_tokenizer_that_cuts_off_or_fills_up_does_neither_here():
     tokenizer = word_tokenizer("a b")
     tokenizer.enable_truncation(2)
@@ -176,8 +191,6 @@ def test_what_a_model_document_cannot_keep_is_refused():
         vocabulary_of(None, model(tokenizer=False, bos=50))
     with pytest.raises(Refused, match="states a tokenizer, and none was found"):
         vocabulary_of(None, model())
-    with pytest.raises(Refused, match="chat template, which cannot be applied yet"):
-        vocabulary_of(None, model(tokenizer=False, chat_template="{{ messages }}"))
 
 
 def shipped(name: str) -> Vocabulary:

@@ -53,6 +53,7 @@ def test_entries_are_query_and_key():
     assert entries["induction"] == ((7, 4), (8, 5), (9, 6))
     assert entries["duplicate-token"] == ((7, 3), (8, 4), (9, 5))
     assert entries["previous-token"] == tuple((i, i - 1) for i in range(2, 13))
+    assert entries["first-token"] == tuple((i, 0) for i in range(1, 13))
 
 
 def test_without_bos_everything_stands_one_place_earlier():

@@ -195,15 +195,6 @@ def test_an_answer_of_several_tokens_must_be_declared():
         )
 
 
-def test_sequences_are_refused_until_they_can_be_scored():
-    answers = {"right": ["{IO}"], "wrong": ["{S}"], "scoring": "sequence"}
-    lists = {"names": ["Alexander", "Johanna"]}
-    with pytest.raises(Refused, match="sequences cannot be scored yet"):
-        prompts(
-            1, vocabulary=PIECES, templates=ONE_TEMPLATE, lists=lists, corruptions={}, positions={}, answers=answers
-        )
-
-
 def test_a_corruption_of_another_length_is_refused_with_both_numbers():
     answers = {"right": ["{IO}"], "scoring": "first_token"}
     with pytest.raises(Refused, match=r"When .* has \d+ tokens, corrupted by 'flip' .* has \d+: they must be equal"):

@@ -6,6 +6,7 @@ from tests.engine.made_numbers import ENVIRONMENT, SOUND, kept, ones
 from wiki import actions
 from wiki.models import Finding, Revision, Run
 from workers.engine.documents.kinds import DOCUMENTS
+from workers.engine.documents.measurement import Measurement
 from workers.engine.numbers import Numbers, SetsTried, TriedSet
 
 WEIGHTS = "sha256:" + "a" * 64
@@ -49,6 +50,17 @@ KNOCK_OUT = {
     "id": "knock-out",
     "technique": "ablation",
     "spec": {"metric": "accuracy", "report": "change", "components": ["1.0"]},
+    "expect": {"at_most": -0.3},
+}
+EACH = {
+    "id": "each",
+    "technique": "ablation",
+    "spec": {
+        "metric": "accuracy",
+        "report": "change",
+        "components": [f"1.{head}" for head in range(8)],
+        "over": "each",
+    },
     "expect": {"at_most": -0.3},
 }
 IN_WORDS = {"id": "in-words", "statement": "It looks like copying."}
@@ -100,11 +112,17 @@ def _draw(run: Run, right: int, spoilt: int) -> Numbers:
         prompts=kept(64),
         base="clean",
         clean={"accuracy": ones(right)},
-        edited=({"components": ("1.0",) if ablation else (), "arm": {"accuracy": edited}},),
+        edited=tuple({"components": arm, "arm": {"accuracy": edited}} for arm in _arms(run)),
         gate=ones(right) if ablation else None,
         soundness=SOUND if ablation else SOUND.model_copy(update={"largest_change": None, "null_difference": None}),
         environment=ENVIRONMENT,
     )
+
+
+def _arms(run: Run) -> list[tuple[str, ...]]:
+    spec = Measurement.read(run.measurement.text).spec
+    components = getattr(spec, "components", ())
+    return [(one,) for one in components] if spec.over == "each" else [components]
 
 
 def _sets(run: Run) -> SetsTried:

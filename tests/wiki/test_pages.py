@@ -8,7 +8,7 @@ from django.test import Client
 from django.urls import reverse
 
 from tests.wiki import documents, work
-from tests.wiki.documents import DOES, IN_WORDS, KNOCK_OUT
+from tests.wiki.documents import DOES, EACH, IN_WORDS, KNOCK_OUT
 from tests.wiki.work import work_off
 from wiki import actions
 from wiki.models import Finding, Revision, Run
@@ -110,7 +110,65 @@ def test_a_finding_shows_its_circuit_and_what_covers_it(client, copying):
     html = page(client, "/findings/copying/")
     assert 'class="picture circuit"' in html and 'href="/models/small/heads/1.0/"' in html
     assert 'a claim that holds (<span class="quiet"><a href="#claim-knock-out">knock-out</a>' in html
-    assert "the word is not tested" in html and "the only one" in html
+    assert 'href="/roles/copier/#test">role not tested</a>' in html and "the only one" in html
+
+
+TESTED = ROLE["test"] | {
+    "technique": "ablation",
+    "claims": [
+        {
+            "technique": "ablation",
+            "spec": {"metric": "accuracy", "report": "change", "components": ["$head"]},
+            "expect": {"at_most": -0.2},
+            "words": "The head alone.",
+        },
+        {"technique": "attention_pattern", "spec": {"components": ["$head[induction]"]}},
+    ],
+}
+
+
+@pytest.mark.parametrize(("spoilt", "told"), [(0, "role tested: holds"), (64, "role tested: fails")])
+def test_a_role_whose_own_test_was_run_says_so_wherever_the_head_is_shown(client, neighbors, ada, spoilt, told):
+    role = actions.publish("role", ROLE | {"test": TESTED}, ada)
+    circuit = {"nodes": [{"component": "1.0", "role": "copier"}, {"component": "1.1"}]}
+    claim = KNOCK_OUT | {"expect": {"at_most": -0.2}}
+    documents.publish(ada, claim, circuit=circuit, roles={"copier": role.sha256})
+    work_off(spoilt=spoilt)
+    outcome = told.rpartition(" ")[2]
+    for path in ("/findings/copying/", "/models/small/heads/1.0/", "/roles/copier/"):
+        cell = f'<span class="tested state-{outcome}"><svg viewBox="0 0 16 16"'
+        html = page(client, path)
+        assert cell in html and html.count(f'href="/roles/copier/#test">{told}</a>') == 1, path
+    assert f"1.0, copier ({told}); covered by:" in page(client, "/findings/copying/")
+    assert f"tested as copier: {outcome}" in page(client, "/models/small/")
+    nodes = client.get("/api/v1/findings/copying/").json()["nodes"]
+    assert [node["role_tested"] for node in nodes] == [outcome, None]
+    heads = client.get("/api/v1/heads/?model=small&head=1.0").json()["results"]
+    assert [head["role_tested"] for head in heads] == [outcome]
+
+
+def test_a_role_says_what_a_finding_has_to_claim_for_it_to_be_tested(client, db, ada):
+    actions.publish("role", ROLE | {"test": TESTED}, ada)
+    html = page(client, "/roles/copier/").partition("What tests it here")[2]
+    assert '<a href="/techniques/ablation/">Ablation</a>' in html and "at most −0.2" in html
+    assert "&quot;components&quot;: [&quot;$head&quot;]" in html and "The head alone." in html
+    assert "all of these claims" in html and "no threshold published" in html
+
+
+def test_a_role_that_nothing_computes_says_so(client, copying):
+    assert "No technique here computes it" in page(client, "/roles/copier/")
+
+
+def test_a_claim_about_many_heads_shows_their_map_and_folds_their_intervals(client, neighbors, ada):
+    documents.publish(ada, EACH)
+    work_off()
+    html = page(client, "/findings/copying/")
+    for draw in ("public draw", "fresh draw 1"):
+        name = f"Map of layers by heads, claim each, {draw}"
+        assert f'<div class="scroll" role="region" aria-label="{name}" tabindex="0"><svg' in html
+    assert "<details><summary>The interval of each (public draw)</summary><figure><svg" in html
+    run = page(client, f"/runs/{Run.objects.filter(measurement__technique='ablation').earliest('pk').pk}/")
+    assert "the 6 of 8 components that differ most from the untouched run; the other 2 are left out here" in run
 
 
 def test_a_claim_in_words_is_marked_as_no_evidence(client, copying):

@@ -22,10 +22,11 @@ from wiki.pictures import (
     svg,
 )
 from wiki.pictures import map as effects_map
-from wiki.pictures.arrows import Arrow
 from wiki.pictures.circuit import EdgeDrawn, NodeDrawn
 from wiki.pictures.heads import Cell
 from wiki.pictures.interval import Expected, Row
+from wiki.pictures.line import Ticks
+from wiki.pictures.map import Axis, Measured
 from wiki.pictures.spread import Strip
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -39,24 +40,25 @@ NODES = (
     NodeDrawn("mlp.1", 1.5, "layer 1, MLP", "", "not_covered", "mlp.1"),
 )
 CELLS = {
-    ("layer 0", "0"): effects_map.Measured(NASTY, 0.5, True),
-    ("layer 0", "1"): effects_map.Measured("0.1", None),
+    ("0", "0"): Measured(NASTY, 0.5, True),
+    ("0", "1"): Measured("0.1", None),
 }
 LAYERS = (
     Row("resid.0", 0.1, (0.0, 0.2), "holds", False),
     Row(NASTY, None, None, "holds"),
     Row("resid.2", -0.9, None, "holds"),
 )
+SENDERS = (Row(NASTY, 0.4, None, "holds"), Row("0.2", -0.1, None, "holds", False), Row("0.3", None, None, "holds"))
 PICTURES = {
     "interval": lambda: interval.interval_bar(ROWS, AT_MOST, 0.0, NASTY),
     "control": lambda: control.control_histogram([0.0, 0.1, -0.9], -0.8, 1, "below", NASTY),
     "spread": lambda: spread.spread([Strip(NASTY, "clean", (1.0, 2.0, 2.5))], NASTY),
     "circuit": lambda: circuit.circuit_diagram(NODES, [EdgeDrawn("0.3", "1.5@END", False)]),
     "heads": lambda: heads.heads_map(2, 8, {(0, 3): Cell((NASTY, "induction"), True, 2, "/x/?a=1&b=2")}),
-    "map": lambda: effects_map.effects_map(("layer 0",), ("0", "1"), CELLS, 0.0, NASTY),
-    "line": lambda: line.along(LAYERS, AT_MOST, 0.0, NASTY),
+    "map": lambda: effects_map.effects_map(Axis("layer", ("0",)), Axis(NASTY, ("0", "1")), CELLS, 0.0, NASTY),
+    "line": lambda: line.along(LAYERS, Ticks(NASTY, ("0", "1", "2")), AT_MOST, 0.0, NASTY),
     "bars": lambda: bars.bars(LAYERS, 0.0, NASTY),
-    "arrows": lambda: arrows.arrows([Arrow(NASTY, "1.5.k", 0.4), Arrow("0.2", "1.5.k", -0.1)], 0.0, NASTY),
+    "arrows": lambda: arrows.arrows(SENDERS, ("1.5.k", NASTY), 0.0, NASTY),
     "badge": lambda: badge.badge("verified", "Verified", NASTY, NASTY),
 }
 
@@ -203,15 +205,67 @@ def test_a_line_breaks_where_nothing_was_measured():
     assert path.count("M") == 2 and "L" not in path
 
 
+def test_a_line_names_what_its_ticks_tell_apart_and_draws_as_many_as_there_is_room_for():
+    rows = [Row(f"resid.{layer}@END", float(layer), None, "holds") for layer in range(48)]
+    ticks = Ticks("layer of resid.*@END", [str(layer) for layer in range(48)])
+    shown = texts(line.along(rows, ticks, AT_MOST, None, "logits"))
+    assert "layer of resid.*@END" in shown and "44" in shown and "45" not in shown
+
+
 def test_bars_stand_in_order_of_size_and_say_what_they_leave_out():
     drawn = PICTURES["bars"]()
     assert [text for text in texts(drawn) if text.startswith("resid")] == ["resid.2", "resid.0"]
-    assert "1 smaller ones left out" in texts(drawn)
+    assert "1 not measured" in texts(drawn)
+    many = [Row(f"0.{head}", head + 1.0, None, "holds") for head in range(bars.MOST + 2)]
+    assert "2 smaller ones left out" in texts(bars.bars(many, 0.0, ""))
+
+
+def test_a_column_of_a_map_is_as_wide_as_its_name():
+    names = ("S1", "the-subject's-last")
+    cells = {("0", name): Measured(name, 1.0) for name in names}
+    drawn = parsed(effects_map.effects_map(Axis("layer", ("0",)), Axis("position", names), cells, 0.0, ""))
+    ground = [element for element in drawn.iter() if element.get("class") == "heat ground"][:2]
+    widths = [float(element.get("width")) for element in ground]
+    assert widths[0] == effects_map.CELL - 2 and widths[1] >= len(names[1]) * 6
+
+
+def test_a_map_is_wide_enough_for_its_legend():
+    cells = {("0", "END"): Measured("resid.0@END", 1.0)}
+    unit = "share of the clean–corrupted gap"
+    drawn = parsed(effects_map.effects_map(Axis("layer", ("0",)), Axis("position", ("END",)), cells, 0.0, unit))
+    assert float(drawn.get("width")) >= effects_map.LEFT + len(unit) * 6
+
+
+@pytest.mark.parametrize("name", ["interval", "bars", "arrows"])
+def test_numbers_end_within_the_picture(name):
+    drawn = parsed(PICTURES[name]())
+    values = [element for element in drawn.iter() if element.get("class") == "row-value"]
+    assert values and all(one.get("text-anchor") == "end" for one in values)
+    assert all(float(one.get("x")) < float(drawn.get("width")) for one in values)
 
 
 def test_arrows_are_as_thick_as_the_effect_and_dashed_below_nothing():
-    flows = [element for element in parsed(PICTURES["arrows"]()).iter() if element.get("class", "").startswith("flow")]
+    drawn = PICTURES["arrows"]()
+    flows = [element for element in parsed(drawn).iter() if element.get("class", "").startswith("flow")]
+    assert "2 paths to 1.5.k" in drawn and "node role-none claimed" in classes(drawn)
     assert [(flow.get("class"), flow.get("stroke-width")) for flow in flows] == [
         ("flow up", "9"),
         ("flow down", "2.25"),
     ]
+
+
+def test_what_many_receivers_are_is_written_in_lines_that_fit():
+    receivers = tuple(f"1.{head}.q" for head in (1, 2, 4, 5, 6, 7))
+    shown = texts(arrows.arrows(SENDERS, receivers, 0.0, ""))
+    assert [text for text in shown if text.startswith("1.")] == ["1.1.q, 1.2.q", "1.4.q, 1.5.q", "1.6.q, 1.7.q"]
+    assert arrows._lines([f"10.{head}.pattern" for head in range(12)])[-2:] == ["10.6.pattern", "and others"]
+
+
+def test_a_head_in_a_map_tells_whether_its_roles_own_test_was_decided():
+    cell = Cell(("induction",), True, 1, "/x/", (("induction", "fails"),))
+    assert "covered by a claim that holds; tested as induction: fails" in heads.heads_map(1, 1, {(0, 0): cell})
+
+
+def test_a_control_says_what_it_tried():
+    drawn = control.control_histogram([0.0, 0.1], -0.8, 0, "below", "", "random directions")
+    assert "0 of 2 random directions were at least as extreme" in drawn and "Random directions from 0 to" in drawn

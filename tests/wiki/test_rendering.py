@@ -63,7 +63,7 @@ ALLOWED_TAG = re.compile(
 LINK = re.compile(r'href="([^"]*)"')
 SAFE_LINK = re.compile(r"(https?://|mailto:|[#/]|[\w.-]*$)")
 ATTRIBUTE = re.compile(r"<\w+((?:\s+[\w:-]+(?:=\"[^\"]*\")?)*)")
-ALLOWED_ATTRIBUTE = {"href", "title", "rel", "start", "align"}
+ALLOWED_ATTRIBUTE = {"href", "title", "rel", "start", "align", "tabindex"}
 
 
 @pytest.mark.parametrize("text", VECTORS)
@@ -89,6 +89,10 @@ def test_prose_keeps_its_form():
     assert "<table>" in html and "<td" in html
 
 
+def test_code_that_may_be_wider_than_the_page_is_reached_by_keyboard():
+    assert '<pre tabindex="0">' in formatted("```\nx\n```")
+
+
 def test_a_child_renders_the_same():
     assert rendered("Some *words* — ünïcode") == "<p>Some <em>words</em> — ünïcode</p>"
     assert rendered("  \n") == ""
@@ -101,5 +105,5 @@ def test_prose_beyond_64_kilobytes_is_refused():
 
 def test_a_text_that_takes_too_long_is_shown_as_written():
     begun = time.monotonic()
-    assert rendered("<b> *too* slow", seconds=0.001) == "<pre>&lt;b&gt; *too* slow</pre>"
+    assert rendered("<b> *too* slow", seconds=0.001) == '<pre tabindex="0">&lt;b&gt; *too* slow</pre>'
     assert time.monotonic() - begun < 5

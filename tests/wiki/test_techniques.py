@@ -40,7 +40,8 @@ def test_a_page_has_every_section_and_an_example_that_its_spec_reads(key):
 
 @pytest.mark.parametrize("key", TECHNIQUES)
 def test_a_technique_begins_with_what_it_does_and_where_that_comes_from(key):
-    assert len(lead_of(key)) > 30
+    assert len(lead_of(key)) > 30 and "`" not in lead_of(key)
+    assert re.search(r"[.?] ", lead_of(key)) is None and lead_of(key)[-1] in ".?"
 
 
 @pytest.mark.parametrize("key", TECHNIQUES)
@@ -54,6 +55,12 @@ def test_the_list_names_them_all_and_tells_those_that_intervene_from_those_that_
     intervening, reading = client.get(reverse("techniques")).content.decode().split("Those that read")
     for key, technique in TECHNIQUES.items():
         assert f"/techniques/{key.replace('_', '-')}/" in (intervening if technique.causal else reading)
+
+
+def test_the_list_is_no_table_and_counts_the_claims_of_each(client):
+    shown = client.get(reverse("techniques")).content.decode()
+    assert shown.count("no claim made with it yet") == len(TECHNIQUES)
+    assert '<a href="/techniques/ov-copying/">OV copying</a>' in shown
 
 
 def test_a_technique_that_is_not_there_is_not_found(client):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
-from wiki.exhibits.words import COVERAGE
+from wiki.exhibits.words import COVERAGE, ROLE_TESTED
 from wiki.models import Edge, Finding, Node
 from wiki.pictures.circuit import EdgeDrawn, NodeDrawn, circuit_diagram
 from wiki.pictures.roles import NO_ROLE, hues, spoken
@@ -19,10 +19,12 @@ MLP_KINDS = ("mlp", "neuron")
 
 @dataclass(frozen=True)
 class NodeShown:
-    """claims: ids of the claims that cover it."""
+    """claims: ids of the claims that cover it. tested: what its role's own test says of it; empty without a role."""
 
     row: Node
     words: str
+    tested: str
+    tested_words: str
     hue: str
     link: str
     claims: tuple[str, ...]
@@ -35,6 +37,8 @@ def nodes_shown(finding: Finding, nodes: Sequence[Node], covering: Mapping[str, 
         NodeShown(
             row=node,
             words=COVERAGE[node.coverage],
+            tested=node.role_tested,
+            tested_words=ROLE_TESTED[node.role_tested],
             hue=hue.get(node.role, NO_ROLE),
             link=head_link(finding.model.slug, node),
             claims=covering.get(node.component, ()),
@@ -58,7 +62,7 @@ def head_link(model: str, node: Node) -> str:
 
 
 def _drawn(finding: Finding, node: Node) -> NodeDrawn:
-    role = f", {spoken(node.role)}" if node.role else ""
+    role = f", {spoken(node.role)} ({ROLE_TESTED[node.role_tested]})" if node.role else ""
     return NodeDrawn(
         name=node.component,
         column=_column(node),

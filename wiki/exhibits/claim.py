@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-
-from django.utils.safestring import SafeString
+from dataclasses import dataclass, replace
 
 from wiki.acceptance import Acceptance, asker_of
 from wiki.evidence import expect_of, gate_of, held_up
 from wiki.exhibits.control import ControlShown, control_shown
-from wiki.exhibits.many import picture_of_many
+from wiki.exhibits.many import PictureShown, picture_of_many
 from wiki.exhibits.words import Note, expected, measured_label, notes, unit
 from wiki.models import Claim, Run, RunState
-from wiki.pictures.interval import Expected, Row, interval_bar
+from wiki.pictures.interval import MOST_ROWS, Expected, Row, interval_bar
 from wiki.pictures.svg import figure
 from workers.engine.documents import finding as documents
 from workers.engine.documents.expect import Expect, named_by
@@ -50,7 +48,7 @@ class ClaimShown:
     verdict: Verdict | None = None
     expected: Expected | None = None
     measured_label: str = "Measured"
-    pictures: tuple[tuple[str, SafeString], ...] = ()
+    pictures: tuple[PictureShown, ...] = ()
     draws: tuple[DrawShown, ...] = ()
     gate: str = ""
     control: ControlShown | None = None
@@ -87,27 +85,32 @@ def claim_shown(row: Claim, stated: documents.Claim, references: Mapping[str, Re
     )
 
 
-def _pictures(row: Claim, spec: Spec, verdict: Verdict) -> tuple[tuple[str, SafeString], ...]:
+def _pictures(row: Claim, spec: Spec, verdict: Verdict) -> tuple[PictureShown, ...]:
     expect = expect_of(row)
     null = _null(row, spec)
     if any(draw.components for draw in verdict.draws):
         return tuple(
-            (f"{_label(row, draw).capitalize()}, {draw.prompts} prompts. {caption}".strip(), svg)
+            _of_draw(one, row, draw)
             for draw in verdict.draws
             if draw.components
-            for caption, svg in _components(row, draw, expect, null, spec)
+            for one in _components(row, draw, expect, null, spec)
         )
     rows = [Row(_label(row, draw), draw.measured, draw.interval, draw.outcome) for draw in verdict.draws]
     if not any(one.measured is not None for one in rows):
         return ()
     dashed = "" if null is None else f" The dotted line is {number(null)}: nothing happened."
     caption = f"Shaded: what was expected. Dots: what was measured, with intervals.{dashed}"
-    return ((caption, interval_bar(rows, expected(expect), null, unit(spec))),)
+    return (PictureShown(caption, interval_bar(rows, expected(expect), null, unit(spec))),)
 
 
-def _components(
-    row: Claim, draw: DrawJudged, expect: Expect, null: float | None, spec: Spec
-) -> Iterator[tuple[str, SafeString]]:
+def _of_draw(one: PictureShown, row: Claim, draw: DrawJudged) -> PictureShown:
+    """Told apart from the other draws' and the other claims' pictures."""
+    told = _label(row, draw)
+    region = f"{one.region}, claim {row.slug}, {told}" if one.region else ""
+    return replace(one, caption=f"{told.capitalize()}, {draw.prompts} prompts. {one.caption}".strip(), region=region)
+
+
+def _components(row: Claim, draw: DrawJudged, expect: Expect, null: float | None, spec: Spec) -> Iterator[PictureShown]:
     """The technique's own picture of them, where it has one, then an interval for each: first those that lead, last
     those not measured; filled: named by the expectation.
     """
@@ -120,9 +123,13 @@ def _components(
     ]
     assert row.technique
     whole = picture_of_many(TECHNIQUES[row.technique].picture, rows, spec, expected(expect), null, unit(spec))
+    folded = ""
     if whole is not None:
         yield whole
-    yield "", interval_bar(rows, expected(expect), null, unit(spec))
+        folded = f"The interval of each ({_label(row, draw)})"
+    left_out = len(rows) - MOST_ROWS
+    caption = f"The other {left_out} are left out here." if left_out > 0 else ""
+    yield PictureShown(caption, interval_bar(rows, expected(expect), null, unit(spec)), folded=folded)
 
 
 def _null(row: Claim, spec: Spec) -> float | None:

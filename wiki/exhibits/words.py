@@ -31,11 +31,22 @@ COVERAGE = {
     "not_covered": "nothing that holds",
     "": "not looked at yet",
 }
+ROLE_TESTED = {
+    "holds": "role tested: holds",
+    "fails": "role tested: fails",
+    "undecided": "role tested: undecided",
+    "no_threshold": "role not tested: no threshold published",
+    "not_tested": "role not tested",
+    "": "",
+}
 REPORTS = {
     "relative_change": "share of the untouched value",
     "recovered": "share of the clean–corrupted gap",
     "kept": "share kept",
 }
+
+
+SPELLED = {"kl": "KL", "ov_eigenvalues": "OV eigenvalues"}
 
 
 @dataclass(frozen=True)
@@ -99,9 +110,26 @@ def unit(spec: Spec) -> str:
         case "correlation":
             return "correlation"
         case "mean" | "median" | "ratio_of_means":
-            return REPORTS.get(spec.report) or f"{spec.metric.replace('_', ' ')} ({METRICS[spec.metric].unit})"
+            return REPORTS.get(spec.report) or f"{'change in ' * (spec.report == 'change')}{_counted(spec.metric)}"
         case _:
             assert_never(spec.statistic)
+
+
+def kind_of_sets(pool: str | None) -> str:
+    """What a control tried instead of the claim's own components."""
+    return "random directions" if pool == "random directions" else "random sets"
+
+
+def metric_words(metric: str) -> str:
+    return SPELLED.get(metric) or metric.replace("_", " ")
+
+
+def _counted(metric: str) -> str:
+    """The metric and its unit; once where both say the same."""
+    name, counts = metric_words(metric), METRICS[metric].unit
+    if name in counts or counts in name:
+        return max(name, counts, key=len)
+    return f"{name} ({counts})"
 
 
 def notes(claim: Claim, verdict: Verdict | None) -> Iterator[Note]:

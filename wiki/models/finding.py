@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from django.db import models
 from django.db.models import Q
 from django.urls import reverse
@@ -60,6 +62,10 @@ class Finding(models.Model):
     def get_absolute_url(self) -> str:
         return reverse("finding", args=[self.slug])
 
+    def roles_tested(self) -> dict[tuple[str, str], str]:
+        """What the roles' own tests say of the nodes, by component and role, as the badge has it."""
+        return {(node, role): tested for node, role, tested in json.loads(self.badge_detail).get("roles", [])}
+
 
 class Node(models.Model):
     """A component of a circuit with its role. layer and head are null where the component has none."""
@@ -83,6 +89,11 @@ class Node(models.Model):
 
     def __str__(self) -> str:
         return self.component
+
+    @property
+    def role_tested(self) -> str:
+        """What its role's own test says of it; empty for a node without a role."""
+        return self.finding.roles_tested().get((self.component, self.role), "not_tested") if self.role else ""
 
 
 class Edge(models.Model):

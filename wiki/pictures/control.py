@@ -18,15 +18,22 @@ BINS = 36
 
 
 def control_histogram(
-    values: Sequence[float], own: float, exceeding: int, toward: Literal["above", "below"], unit: str
+    values: Sequence[float],
+    own: float,
+    exceeding: int,
+    toward: Literal["above", "below"],
+    unit: str,
+    what: str = "random sets",
 ) -> SafeString:
-    """values: of the random sets. exceeding: how many of them were at least as extreme as own, towards `toward`."""
+    """values: of the random sets, or whatever was tried instead, as `what` says. exceeding: how many of them were at
+    least as extreme as own, towards `toward`.
+    """
     scale = scale_over([*values, own], SIDE, WIDTH - SIDE)
     bottom = TOP + HEIGHT
     drawn = [*_bars(values, own, toward, scale, bottom), *_own(own, scale, bottom), *axis(scale, bottom, unit)]
-    title = f"{exceeding} of {len(values)} random sets were at least as extreme"
+    title = f"{exceeding} of {len(values)} {what} were at least as extreme"
     description = (
-        f"Own value {figure(own)}. Random sets from {figure(min(values))} to {figure(max(values))}; "
+        f"Own value {figure(own)}. {what.capitalize()} from {figure(min(values))} to {figure(max(values))}; "
         f"extreme means {toward} the own value."
     )
     return picture(title, description, (WIDTH, bottom + (34 if unit else 20)), drawn, class_="control")

@@ -20,12 +20,16 @@ MANY_HEADS = 16
 
 @dataclass(frozen=True)
 class Cell:
-    """What is known of one head: its roles, most often found first, and whether a holding claim covers any."""
+    """What is known of one head: its roles, most often found first, and whether a holding claim covers any.
+
+    tested: roles whose own test was decided, and how: ("induction", "holds").
+    """
 
     roles: tuple[str, ...]
     covered: bool
     findings: int
     link: str
+    tested: tuple[tuple[str, str], ...] = ()
 
 
 Known = Mapping[tuple[int, int], Cell]
@@ -79,4 +83,5 @@ def _found(name: str, cell: Cell, corner: tuple[float, float], size: int, hue: M
 def _told(name: str, cell: Cell) -> str:
     roles = ", ".join(spoken(role) for role in cell.roles) or "no role stated"
     covered = "covered by a claim that holds" if cell.covered else "stated, not covered"
-    return f"{name}: {roles}; {cell.findings} finding{'s' if cell.findings != 1 else ''}; {covered}"
+    tested = "".join(f"; tested as {spoken(role)}: {outcome}" for role, outcome in cell.tested)
+    return f"{name}: {roles}; {cell.findings} finding{'s' if cell.findings != 1 else ''}; {covered}{tested}"

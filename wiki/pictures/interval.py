@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from django.utils.safestring import SafeString
 
-from wiki.pictures.svg import Scale, axis, element, figure, picture, scale_over, words
+from wiki.pictures.svg import Scale, axis, element, figure, picture, scale_over, short, words
 
 WIDTH = 420
-LABEL = 92
-VALUE = 66
+LABEL = 110
+VALUE = 78
 ROW = 24
 TOP = 22
 MOST_ROWS = 30
@@ -90,14 +90,10 @@ def _null(scale: Scale, null: float | None, bottom: float) -> list[str]:
 
 
 def _row(scale: Scale, row: Row, y: float) -> list[str]:
-    label = words(_short(row.label), LABEL - 10, y + 4, "row-label", "end")
-    value = words(_measured(row), WIDTH - VALUE + 12, y + 4, "row-value")
+    label = words(short(row.label, LONGEST_LABEL), LABEL - 10, y + 4, "row-label", "end")
+    value = words(_measured(row), WIDTH - 4, y + 4, "row-value", "end")
     point = [] if row.measured is None else [_point(scale(row.measured), y, row)]
     return [label, *_whisker(scale, row, y), *point, value]
-
-
-def _short(label: str) -> str:
-    return label if len(label) <= LONGEST_LABEL else label[: LONGEST_LABEL - 1] + "…"
 
 
 def _measured(row: Row) -> str:

@@ -20,6 +20,7 @@ _SQUARE = element("rect", x=1.4, y=1.4, width=13.2, height=13.2, rx=1.5, class_=
 _CROSS = _line("5,5 11,11") + _line("11,5 5,11")
 _DIAMOND = element("path", d="M8 0.8 L15.2 8 L8 15.2 L0.8 8 Z", class_="mark-line")
 _STROKE = element("path", d="M5 8 H11", class_="mark-line")
+_RING_STROKE = _RING + element("path", d="M5.4 8 H10.6", class_="mark-line")
 _TRIANGLE = element("path", d="M8 1.6 L15 14.2 H1 Z", class_="mark-line")
 _EXCLAIM = element("path", d="M8 6 V10 M8 11.6 V12.4", class_="mark-line")
 
@@ -35,6 +36,8 @@ SHAPES: dict[str, str] = {
     "errored": _TRIANGLE + _EXCLAIM,
     "waiting": _DOTTED,
     "words": _RING,
+    "not_tested": _RING,
+    "no_threshold": _RING_STROKE,
 }
 
 

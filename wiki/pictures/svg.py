@@ -59,6 +59,11 @@ def figure(value: float) -> str:
     return written.replace("-", "−")
 
 
+def short(label: str, longest: int) -> str:
+    """A name cut to what a picture has room for; it must be told whole elsewhere."""
+    return label if len(label) <= longest else f"{label[: longest - 1]}…"
+
+
 def tick_label(value: float, step: float) -> str:
     """A round value on an axis whose ticks lie `step` apart."""
     digits = max(0, -math.floor(math.log10(step) + 1e-9))

@@ -43,8 +43,8 @@ def slug(state: str) -> str:
 
 @register.filter
 def spaced(key: str) -> str:
-    """`activation_patching` as words."""
-    return key.replace("_", " ")
+    """`activation_patching` and `ov_copying` as words: "activation patching", "OV copying"."""
+    return " ".join("OV" if word == "ov" else word for word in key.split("_"))
 
 
 @register.filter

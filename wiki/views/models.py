@@ -9,7 +9,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 
-from wiki.exhibits.words import COVERAGE
+from wiki.exhibits.words import COVERAGE, ROLE_TESTED
 from wiki.models import Entry, Finding, Node, Worker
 from wiki.pictures.heads import Cell, heads_map
 from wiki.pictures.roles import hues
@@ -17,6 +17,8 @@ from wiki.views.entries import counted, current, listed, prose_of
 from workers.engine.documents.model import Hub, Local
 
 LEAD = "A model is exact weights: a repository at one commit, or a checkpoint by the hash of its weights."
+
+DECIDED = ("holds", "fails")
 
 
 def models(request: HttpRequest) -> HttpResponse:
@@ -60,6 +62,8 @@ def with_words(nodes: Iterable[Node]) -> list[dict[str, object]]:
             "role": node.role,
             "finding": node.finding,
             "coverage_words": COVERAGE[node.coverage],
+            "tested": node.role_tested,
+            "tested_words": ROLE_TESTED[node.role_tested],
         }
         for node in nodes
     ]
@@ -79,6 +83,7 @@ def _cell(entry: Entry, layer: int, head: int, nodes: list[Node]) -> Cell:
         roles=tuple(role for role, _ in roles.most_common()),
         covered=any(node.coverage == "covered" for node in nodes),
         findings=len({node.finding_id for node in nodes}),
+        tested=tuple(dict.fromkeys((node.role, node.role_tested) for node in nodes if node.role_tested in DECIDED)),
         link=reverse("head", args=[entry.slug, layer, head]),
     )
 

@@ -6,6 +6,7 @@ from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from wiki.exhibits.role import parts_of
 from wiki.models import Entry, Node
 from wiki.views.entries import EntryRow, current, listed, prose_of
 from wiki.views.models import with_words
@@ -29,6 +30,7 @@ def role(request: HttpRequest, slug: str) -> HttpResponse:
         "entry": entry,
         "document": document,
         "prose": prose_of(entry, document),
+        "parts": list(parts_of(document)),
         "nodes": with_words(found.order_by("finding__model__title", "layer", "head")),
     }
     return render(request, "wiki/role.html", context)

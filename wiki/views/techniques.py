@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -68,7 +69,8 @@ def page_of(key: str) -> SafeString:
 
 @cache
 def lead_of(key: str) -> str:
-    """The first sentence of the technique's docstring, which begins with its name."""
+    """The first sentence, or question, of the technique's docstring, which begins with its name."""
     text = " ".join((import_module(f"{REGISTRY}.{key}").__doc__ or "").split())
-    _, _, said = text.partition(". ")[0].partition(": ")
-    return f"{said[:1].upper()}{said[1:].rstrip('.')}."
+    _, _, said = text.partition(": ")
+    first = re.split(r"(?<=[.?]) ", said)[0].replace("`", "")
+    return f"{first[:1].upper()}{first[1:]}"

@@ -43,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_verify(commands)
     _add_measure(commands)
+    _add_convert(commands)
     pin = commands.add_parser("pin", help="write the revisions of a finding's neighbors into it")
     pin.add_argument("file", type=Path, metavar="FILE")
     pin.set_defaults(command=_pin)
@@ -79,8 +80,17 @@ def _add_measure(commands: Any) -> None:
     measure.add_argument("--spec", required=True, metavar="JSON", help='e.g. {"metric": "logit_diff", …}')
     measure.add_argument("--seed", metavar="HEX", help="of the prompts; the public draw without it")
     measure.add_argument("--prompts", type=int, default=64, metavar="N")
+    measure.add_argument("--dtype", help="bfloat16 or float16: compared with float32 on a sample (the model's own)")
     _add_machine(measure)
     measure.set_defaults(command=_measure)
+
+
+def _add_convert(commands: Any) -> None:
+    convert = commands.add_parser("convert", help="write a TransformerLens state dict as a checkpoint")
+    convert.add_argument("file", type=Path, metavar="FILE", help="saved with torch.save; read with weights_only")
+    convert.add_argument("--config", type=Path, required=True, metavar="FILE", help="its config, as JSON")
+    convert.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="a new one")
+    convert.set_defaults(command=_convert)
 
 
 def _add_machine(command: argparse.ArgumentParser) -> None:
@@ -134,8 +144,18 @@ def _measure(asked: argparse.Namespace) -> int:
         _folders(asked),
         asked.device,
         _watch("sweep"),
+        asked.dtype,
     )
     print(json.dumps(found.values(), indent=2) if asked.json else "\n".join(found.lines()))
+    return 0
+
+
+def _convert(asked: argparse.Namespace) -> int:
+    from workers.engine.convert import convert
+
+    found = convert(asked.file, asked.config, asked.to)
+    dropped = f"; left out, as no weights: {', '.join(found.dropped)}" if found.dropped else ""
+    print(f"{found.folder}: {found.weights_sha256}{dropped}")
     return 0
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, assert_never
 
 import torch
 from torch import Tensor
 
+from workers.engine.documents.circuit_spec import CircuitSpec
 from workers.engine.documents.components import Component, component
-from workers.engine.documents.spec import Ablation, Given
+from workers.engine.documents.spec import Ablation, Given, Spec
 from workers.engine.edit import Edit, read
 from workers.engine.fit import Averaged, Population
 from workers.engine.prompts import Refused
-from workers.engine.setting import Setting, edit
+from workers.engine.setting import Effect, Effects, Setting, edit
 
 Place = tuple[Component, Tensor | None]
 """A component and the token index in each prompt (batch,), or None for every position."""
@@ -24,8 +25,9 @@ Place = tuple[Component, Tensor | None]
 class Ablating:
     """population: whose mean or whose own values; of no matter for zero.
 
-    folded: zero as HookedTransformer means it, whose heads have their value bias folded into the output: z becomes
-    the value bias. (Attention weights sum to 1, so that is what remains of z when the bias-free part is zero.)
+    folded: zero as HookedTransformer means it, which folds the norm's bias into the value bias, and that into the
+    output: z becomes both together. (Attention weights sum to 1, so that is what remains of z when the bias-free part
+    is zero.)
     """
 
     ablation: Ablation
@@ -84,6 +86,49 @@ def replacement(setting: Setting, place: Component, how: Ablating) -> Tensor:
     return value
 
 
+def how_of(spec: CircuitSpec) -> Ablating:
+    """How a spec that keeps a circuit has everything else ablated."""
+    population = Population("prompts" if spec.mean_over is None else "mean_over", spec.corruption)
+    return Ablating(spec.ablation, population, spec.mean)
+
+
+def only_kept(setting: Setting, circuits: Sequence[Sequence[str]], spec: CircuitSpec) -> list[list[Edit]]:
+    """For each circuit the edits that ablate everything else of the spec's kinds, beside what is given."""
+    standing = [text for item in spec.given for text in item.components]
+    return _beside_given(setting, [all_others(setting, [*kept, *standing], spec.others) for kept in circuits], spec)
+
+
+def knocked_out(setting: Setting, circuits: Sequence[Sequence[str]], spec: CircuitSpec) -> list[list[Edit]]:
+    """For each circuit the edits that ablate it, beside what is given."""
+    return _beside_given(setting, [at_positions(setting, circuit) for circuit in circuits], spec)
+
+
+def difference(
+    setting: Setting, spec: Spec, first: Sequence[Sequence[Edit]], second: Sequence[Sequence[Edit]]
+) -> Effects:
+    """The clean run's metrics, moved by what each of `first` makes of them less what its fellow of `second` does.
+
+    So the report `change` is that difference, and `relative_change` its share of the clean number. What is given stands
+    in the clean run, too.
+    """
+    untouched = setting.effects(setting.clean, [given_edits(setting, spec.given)])[0].arm
+    both = zip(setting.effects(setting.clean, first), setting.effects(setting.clean, second), strict=True)
+    return tuple(
+        Effect(
+            {name: untouched[name] + one.arm[name] - other.arm[name] for name in untouched},
+            one.wrote and other.wrote,
+            max(one.largest_change or 0.0, other.largest_change or 0.0),
+        )
+        for one, other in both
+    )
+
+
+def _beside_given(setting: Setting, planned: Sequence[Sequence[Place]], spec: CircuitSpec) -> list[list[Edit]]:
+    given, how = given_edits(setting, spec.given), how_of(spec)
+    require_means(setting, [place for places in planned for place in places], how)
+    return [[*given, *ablated(setting, places, how)] for places in planned]
+
+
 def given_edits(setting: Setting, given: Sequence[Given]) -> list[Edit]:
     """The edits that stand in both arms."""
     found: list[Edit] = []
@@ -112,4 +157,11 @@ def _zero(setting: Setting, place: Component, how: Ablating) -> Tensor:
     if how.value_bias == "raw":
         return zero
     assert place.layer is not None and place.head is not None, "only heads have a value bias"
-    return zero + setting.loaded.b_V(place.layer)[place.head]
+    return zero + _values_of_nothing(setting, place.layer, place.head)
+
+
+def _values_of_nothing(setting: Setting, layer: int, head: int) -> Tensor:
+    """(d_head,): a head's v where the residual stream is zero, so that only biases are left."""
+    run = setting.clean.prompts(slice(1))
+    nothing = replace(run, resid=tuple(map(torch.zeros_like, run.resid)))
+    return nothing.projected(layer, "v", head)[0, 0]

@@ -40,12 +40,27 @@ class Loaded:
     d_head: int
     d_model: int
     d_mlp: int | None  # None: no MLPs
-    vocabulary: int
+    vocabulary: int  # token ids that a prompt may hold; a toy model may have other outputs
     positions: int  # the longest prompt
 
     @property
     def family(self) -> str:
         return self.origin.family
+
+    @property
+    def causal(self) -> bool:
+        """Whether a position depends on the positions before it only."""
+        return self.architecture.causal(self.model.config)
+
+    @property
+    def queries_last(self) -> bool:
+        """Whether an attention takes its queries for the last ones of its keys, whatever the mask that it is given."""
+        return self.architecture.queries_last(self.model.config)
+
+    @property
+    def outputs(self) -> int:
+        """Token ids that an answer may be: rows of the unembedding."""
+        return len(self.architecture.unembedding(self.model)[0])
 
     @property
     def folder(self) -> Path:
@@ -87,15 +102,23 @@ class Loaded:
         return self.architecture.output_weights(self.attention(layer), self.heads)
 
     def b_V(self, layer: int) -> torch.Tensor:
-        """(heads, d_head): what folded zero ablation puts in place of z."""
-        return self.architecture.value_bias(self.attention(layer), self.heads)
+        """(heads, d_head), zeros where there is none: what folded zero ablation puts in place of z."""
+        attention = self.attention(layer)
+        found = [self.architecture.projection(attention, "v", head) for head in range(self.heads)]
+        module: Any = found[0][0]
+        if module.bias is None:
+            none: torch.Tensor = module.weight.new_zeros(self.heads, self.d_head)
+            return none
+        blocks: torch.Tensor = module.bias.unflatten(0, (-1, self.d_head))[[block for _, block in found]]
+        return blocks
 
 
 def survey(model: Any, architecture: Architecture, origin: Origin, device: torch.device) -> Loaded:
     """Read the dimensions off a model."""
     config, first = model.config, architecture.layers(model)[0]
     heads, mlp = int(config.num_attention_heads), architecture.mlp(first)
-    vocabulary, d_model = architecture.unembedding(model)[0].shape
+    # read off W_O: in some families d_head is not d_model / heads
+    _, d_head, d_model = architecture.output_weights(architecture.attention(first), heads).shape
     return Loaded(
         model=model,
         architecture=architecture,
@@ -104,11 +127,10 @@ def survey(model: Any, architecture: Architecture, origin: Origin, device: torch
         layers=len(architecture.layers(model)),
         heads=heads,
         kv_heads=architecture.key_value_heads(config),
-        # read off W_O: in some families d_head is not d_model / heads
-        d_head=architecture.output_weights(architecture.attention(first), heads).shape[1],
+        d_head=d_head,
         d_model=d_model,
         d_mlp=None if mlp is None else _inputs(architecture.down_projection(mlp)),
-        vocabulary=vocabulary,
+        vocabulary=int(config.vocab_size),
         positions=int(config.max_position_embeddings),
     )
 

@@ -43,8 +43,19 @@ class AnswerTable:
 
     def log_prob_of_right(self, logits: Tensor) -> Tensor:
         """(batch, n_reads, vocabulary) -> (batch, n_reads): log of the right tokens' probabilities summed."""
-        log_probs = logits.float().log_softmax(-1).gather(-1, self.right)  # (batch, n_reads, n_right)
-        return log_probs.masked_fill(~self.right_real, float("-inf")).logsumexp(-1)
+        return _log_prob(logits, self.right, self.right_real)
+
+    def log_prob_of_wrong(self, logits: Tensor) -> Tensor:
+        """(batch, n_reads, vocabulary) -> (batch, n_reads): log of the wrong tokens' probabilities summed."""
+        return _log_prob(logits, self.wrong, self.wrong_real)
+
+    def hits(self, logits: Tensor) -> Tensor:
+        """(batch, n_reads, vocabulary) -> (batch, n_reads) bool: whether the most likely token is a right one.
+
+        Of equal logits the first token counts as the most likely.
+        """
+        likeliest = logits.argmax(-1, keepdim=True)  # (batch, n_reads, 1)
+        return ((self.right == likeliest) & self.right_real).any(-1)
 
     @property
     def rows(self) -> Tensor:
@@ -70,7 +81,8 @@ def answer_table(prompts: Sequence[Prompt], device: str | torch.device = "cpu") 
     """Prompts must be equally long; each states at least one answer."""
     import torch
 
-    answers = [_padded(prompt.answers, max(len(other.answers) for other in prompts)) for prompt in prompts]
+    most = max(len(prompt.answers) for prompt in prompts)
+    answers = [_padded(prompt.answers, most) for prompt in prompts]
     real = [
         [index < len(prompt.answers) for index in range(len(row))] for prompt, row in zip(prompts, answers, strict=True)
     ]
@@ -101,3 +113,9 @@ def _tokens(sets: list[list[tuple[int, ...]]], device: str | torch.device) -> tu
 
 def _masked_mean(values: Tensor, real: Tensor) -> Tensor:
     return (values * real).sum(-1) / real.sum(-1)
+
+
+def _log_prob(logits: Tensor, tokens: Tensor, real: Tensor) -> Tensor:
+    """(batch, n_reads, vocabulary), (batch, n_reads, n) and its mask -> (batch, n_reads)."""
+    log_probs = logits.float().log_softmax(-1).gather(-1, tokens)  # (batch, n_reads, n)
+    return log_probs.masked_fill(~real, float("-inf")).logsumexp(-1)

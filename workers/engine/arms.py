@@ -133,10 +133,18 @@ def _effects(plan: Plan, setting: Setting) -> dict[Key, Effect]:
         found |= zip(some, plan.technique.run(setting, [plan.specs[key] for key in some]), strict=True)
     found["clean", 0] = _clean(plan, setting)
     found["untouched", 0] = setting.untouched(setting.clean)
-    if plan.spec.corruption is not None:
-        corrupted = setting.corrupted(plan.spec.corruption)
-        found["corrupted", 0] = _with_given(plan, setting, corrupted)
+    if (corrupted := _corrupted(plan, setting)) is not None:
+        found["corrupted", 0] = corrupted
     return found
+
+
+def _corrupted(plan: Plan, setting: Setting) -> Effect | None:
+    """Of corrupted prompts, or as the technique itself corrupts the run."""
+    if plan.technique.corrupted is not None:
+        return replace(plan.technique.corrupted(setting, plan.spec), largest_change=None)
+    if plan.spec.corruption is None:
+        return None
+    return _with_given(plan, setting, setting.corrupted(plan.spec.corruption))
 
 
 def _clean(plan: Plan, setting: Setting) -> Effect:

@@ -1,8 +1,8 @@
 """A finding's badge: what its claims' verdicts add up to (EVIDENCE 5). Pure; the first matching row of the table wins.
 
 A node is covered by a holding effect claim, specific or not testable, in which that component's own effect was shown,
-at that position or at all positions, on prompts of the finding's own behavior. Attention, untouched runs and whatever
-else only reads can take a badge away, never give it.
+at that position or at all positions, on prompts of the finding's own behavior; an edge by such a claim of the path
+alone (edge_coverage.py). Attention, untouched runs and whatever else only reads can take a badge away, never give it.
 """
 
 from __future__ import annotations
@@ -15,42 +15,58 @@ from workers.engine.badge_words import counted, notes_of, why_undecided
 from workers.engine.claim_state import ClaimState, Counts, Judgement
 from workers.engine.documents.components import Component, component
 from workers.engine.documents.finding import Claim, Finding
+from workers.engine.documents.role import Role
 from workers.engine.documents.spec import OtherPrompts
+from workers.engine.edge_coverage import Edge, EdgeCoverage, edge_coverage, edge_notes
+from workers.engine.role_tests import NodeRole, RoleTested, role_notes, roles_tested
 from workers.engine.techniques import TECHNIQUES
 
 State = Literal["proposed", "checking", "verified", "partly_verified", "undecided", "refuted"]
 NodeCoverage = Literal["covered", "in_covered_group_not_shown", "not_covered"]
-EdgeCoverage = Literal["covered", "not_checked"]
-Edge = tuple[str, str]
 
 
 @dataclass(frozen=True)
 class Badge:
-    """reason: in words, e.g. "7 of 26 heads, 9 of 29 claims; 1 fails". notes: facts shown beside it."""
+    """reason: in words, e.g. "7 of 26 heads, 9 of 29 claims; 1 fails". notes: facts shown beside it.
+
+    roles: what the roles' own tests say of the nodes that have one.
+    """
 
     state: State
     reason: str
     notes: tuple[str, ...]
     nodes: Mapping[str, NodeCoverage]
     edges: Mapping[Edge, EdgeCoverage]
+    roles: Mapping[NodeRole, RoleTested]
     counts: Counts
 
 
-def badge(finding: Finding, states: Mapping[str, ClaimState], withdrawn_after_failing: int = 0) -> Badge:
-    """states: by claim id; a claim without one was never asked for. withdrawn_after_failing: claims removed since."""
+def badge(
+    finding: Finding,
+    states: Mapping[str, ClaimState],
+    withdrawn_after_failing: int = 0,
+    roles: Mapping[str, Role] | None = None,
+) -> Badge:
+    """states: by claim id; a claim without one was never asked for. withdrawn_after_failing: claims removed since.
+
+    roles: the documents that the finding pins, by slug; without a document no role is tested.
+    """
     judged = [Judgement(claim, states.get(claim.id, ClaimState())) for claim in finding.claims]
     causal = [one for one in judged if is_causal_evidence(one) and _is_of_its_behavior(finding, one.claim)]
     covering = [one for one in causal if one.claim.kind == "effect"]
     nodes = {node.component: node_coverage(component(node.component), covering) for node in finding.circuit.nodes}
-    edges: dict[Edge, EdgeCoverage] = dict.fromkeys(finding.circuit.edges, "not_checked")
+    edges = {edge: edge_coverage(edge, finding.circuit, covering) for edge in finding.circuit.edges}
+    tested = roles_tested(finding, judged, roles or {})
     counts = _counts(judged, nodes.values())
-    state = _state(judged, causal, _is_all_covered(nodes.values(), edges.values()))
+    shown = _is_all_covered(nodes.values(), edges.values()) and "fails" not in tested.values()
+    state = _state(judged, causal, shown)
     return Badge(
         state=state,
         reason=_reason(state, finding, judged, causal, counts),
-        notes=notes_of(finding, judged, withdrawn_after_failing),
+        notes=(*notes_of(judged, withdrawn_after_failing), *role_notes(tested), *edge_notes(edges.values())),
         nodes=nodes,
         edges=edges,
+        roles=tested,
         counts=counts,
     )
 
@@ -96,7 +112,8 @@ def _is_all_covered(nodes: Iterable[NodeCoverage], edges: Iterable[EdgeCoverage]
     return bool(every) and all(one == "covered" for one in every)
 
 
-def _state(judged: Sequence[Judgement], causal: Sequence[Judgement], all_covered: bool) -> State:
+def _state(judged: Sequence[Judgement], causal: Sequence[Judgement], all_shown: bool) -> State:
+    """all_shown: every node and edge is covered, and no role's own test fails."""
     runnable = [one for one in judged if one.claim.runnable]
     fails = [one for one in runnable if one.outcome == "fails"]
     if all(one.verdict is None and not one.state.waiting for one in runnable):
@@ -105,7 +122,7 @@ def _state(judged: Sequence[Judgement], causal: Sequence[Judgement], all_covered
         return "checking"
     if any(one.claim.essential for one in fails) or (fails and not causal):
         return "refuted"
-    if causal and all_covered and all(_is_in_order(one) for one in runnable):
+    if causal and all_shown and all(_is_in_order(one) for one in runnable):
         return "verified"
     return "partly_verified" if causal else "undecided"
 

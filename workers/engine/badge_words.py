@@ -46,14 +46,14 @@ def why_undecided(judged: Sequence[Judgement], has_causal: bool) -> str:
     if not any(one.claim.technique is not None and TECHNIQUES[one.claim.technique].causal for one in judged):
         return "nothing causal is claimed"
     if any(verdict.vacuous for verdict in verdicts):
-        return "what holds is vacuous: it would hold had nothing happened"
+        return "what holds is vacuous: it would hold had nothing happened, or of any model"
     if any(verdict.specific == "no" for verdict in verdicts):
         return "what holds is not specific: other components would do"
     return "nothing causal has been shown"
 
 
-def notes_of(finding: Finding, judged: Sequence[Judgement], removed_after_failing: int) -> tuple[str, ...]:
-    return (*_of_verdicts(judged), *_of_states(judged, removed_after_failing), *_of_the_circuit(finding))
+def notes_of(judged: Sequence[Judgement], removed_after_failing: int) -> tuple[str, ...]:
+    return (*_of_verdicts(judged), *_of_states(judged, removed_after_failing))
 
 
 def _of_verdicts(judged: Sequence[Judgement]) -> Iterator[str]:
@@ -84,10 +84,3 @@ def _of_states(judged: Sequence[Judgement], removed_after_failing: int) -> Itera
         yield "measured with an earlier version of a technique"
     yield from dict.fromkeys(state.held_up for state in states if state.held_up)
     yield from dict.fromkeys(f"confirmed {state.confirmed}" for state in states if state.confirmed)
-
-
-def _of_the_circuit(finding: Finding) -> Iterator[str]:
-    if any(node.role for node in finding.circuit.nodes):
-        yield "role not tested"
-    if finding.circuit.edges:
-        yield "edges not checked"

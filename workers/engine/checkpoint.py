@@ -16,6 +16,8 @@ from workers.engine.architectures import known_architectures
 
 SINGLE, INDEX, CONFIG, TOKENIZER = "model.safetensors", "model.safetensors.index.json", "config.json", "tokenizer.json"
 ADAPTER = "adapter_config.json"
+TRANSFORMER_LENS = {"n_layers", "n_heads", "d_model", "d_head", "d_vocab", "n_ctx"}
+"""Keys of a config that TransformerLens wrote, which names no model_type: a toy model's."""
 REFUSED = {  # keys of config.json with which something else would run or be read than the weights whose hash is stated
     "auto_map": "code that comes with a checkpoint is never run; remove the key if the family is a supported one",
     "quantization_config": "quantized weights are not measured; save the weights unquantized",
@@ -40,6 +42,8 @@ def config_of(folder: Path) -> dict[str, Any]:
         raise CannotLoad(f"{path} is not a JSON object")
     for key in REFUSED.keys() & config.keys():
         raise CannotLoad(f"{path} has {key!r}: {REFUSED[key]}")
+    if "model_type" not in config and config.keys() >= TRANSFORMER_LENS:
+        config["model_type"] = "toy"
     if config.get("model_type") not in known_architectures():
         raise CannotLoad(
             f"{path}: model_type is {config.get('model_type')!r}; "

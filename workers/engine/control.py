@@ -8,6 +8,7 @@ from math import isfinite
 from typing import assert_never
 
 from workers.engine.arms import Key, Measured, Plan, components_of, measured, plan, settings
+from workers.engine.documents.canonical import LARGEST_INTEGER
 from workers.engine.documents.measurement import Power, RandomSets
 from workers.engine.documents.spec import Spec
 from workers.engine.environment import environment_of
@@ -16,7 +17,8 @@ from workers.engine.null import Reduce
 from workers.engine.numbers import PowerTried, SetsTried, Soundness, TriedSet
 from workers.engine.positive_control import checked, with_run
 from workers.engine.prompts import Prompt, Refused
-from workers.engine.random_sets import Chosen, Pool, choose_pool, portions, sets_of
+from workers.engine.random_sets import Chosen, PoolName, choose_pool, portions, sets_of
+from workers.engine.random_wirings import rewired
 from workers.engine.report import Share, reported
 from workers.engine.sampling import Sampled, sample, seed_of
 from workers.engine.seeds import number_of
@@ -29,7 +31,7 @@ SETS_AT_ONCE = 32
 
 def try_power(job: Job, control: Power, seed: str | None, progress: Progress) -> PowerTried:
     """The reference edit in place of the claimed one, on as many of the claim's prompts as the control asks for."""
-    spec = job.measurement.spec.editing(control.components).model_copy(update={"over": "group"})
+    spec = job.measurement.spec.for_power(control.components).model_copy(update={"over": "group"})
     numbers = measure(job.with_spec(spec), seed, (), progress, control.prompts)
     return PowerTried(components=control.components, numbers=numbers)
 
@@ -40,20 +42,19 @@ def try_sets(job: Job, control: RandomSets, seed: str | None, progress: Progress
     chance: the behavior's level, which statistic "fraction" counts from where the metric has no null value.
     """
     trial = _trial(job, control, seed, chance)
-    own = components_of(trial.planned.spec)
-    (value,), run = trial.values([own])
-    pool = choose_pool(own, control.exclude, job.measurement.model.dimensions)
+    (value,), run = trial.values([trial.planned.spec])
     used = seed_of(job.measurement, job.draw, seed)
-    tried = _tried(trial, pool, value, number_of(used), progress)
+    others = _others(trial, number_of(used))
+    tried = _tried(trial, others, value, progress)
     return SetsTried(
         protocol=job.measurement.protocol,
         measurement=job.measurement.sha256,
         draw=job.draw,
         seed=used,
         prompts=tuple(map(kept, trial.prompts)),
-        pool=pool.name,
-        excluded=pool.excluded,
-        possible=pool.possible,
+        pool=others.pool,
+        excluded=others.excluded,
+        possible=others.possible,
         own=value,
         tried=tried,
         soundness=with_run(trial.soundness, run),
@@ -74,10 +75,10 @@ class Trial:
     soundness: Soundness
     chance: float
 
-    def values(self, sets: Sequence[Chosen]) -> tuple[list[float], Measured]:
-        """The reported number of each set."""
+    def values(self, sets: Sequence[Spec]) -> tuple[list[float], Measured]:
+        """The reported number of each set: the spec with other components, or with another direction."""
         shared = {key: spec for key, spec in self.planned.specs.items() if key[0] in ("contrast", "floor")}
-        tried = self.planned.with_arms({**dict(_arms(self.planned.spec, sets)), **shared})
+        tried = self.planned.with_arms({**dict(_arms(sets)), **shared})
         run = measured(tried, self.settings)
         prompts = tuple(map(kept, self.prompts))
         numbers = numbers_of(self.job, self.sampled, tried, run, prompts, (len(prompts),), self.soundness)
@@ -96,14 +97,40 @@ def _trial(job: Job, control: RandomSets, seed: str | None, chance: float) -> Tr
     return Trial(job, control, planned, sampled, prompts, batched, soundness, chance)
 
 
-def _tried(trial: Trial, pool: Pool, own: float, seed: int, progress: Progress) -> tuple[TriedSet, ...]:
+@dataclass(frozen=True)
+class Others:
+    """What could have been claimed instead. sets: what a set is called, and the spec that measures it."""
+
+    pool: PoolName
+    excluded: Chosen
+    possible: int
+    sets: Iterator[tuple[Chosen, Spec]]
+
+
+def _others(trial: Trial, seed: int) -> Others:
+    """Random directions where the technique fits one, circuits wired alike for one of edges, else random components."""
+    spec, control, measurement = trial.planned.spec, trial.control, trial.job.measurement
+    if (alternative := trial.planned.technique.alternative) is not None:
+        numbered = ((f"random direction {n}", alternative(spec, n)) for n in range(control.sets))
+        return Others("random directions", (), LARGEST_INTEGER, (((name,), other) for name, other in numbered))
+    if edges := getattr(spec, "edges", ()):
+        wired = rewired(edges, control.exclude, measurement.model.dimensions, control.sets, seed)
+        alike = ((names, spec.model_copy(update={"edges": other})) for names, other in wired.circuits)
+        return Others("same layers", (), wired.possible, alike)
+    pool = choose_pool(components_of(spec), control.exclude, measurement.model.dimensions)
+    sets = ((chosen, spec.editing(chosen)) for chosen in sets_of(pool, control.sets, seed))
+    return Others(pool.name, pool.excluded, pool.possible, sets)
+
+
+def _tried(trial: Trial, others: Others, own: float, progress: Progress) -> tuple[TriedSet, ...]:
     control = trial.control
-    total = min(pool.possible, control.sets)
+    total = min(others.possible, control.sets)
     tried: list[TriedSet] = []
     exceeding = 0
-    for some in portions(sets_of(pool, control.sets, seed), SETS_AT_ONCE):
+    for some in portions(others.sets, SETS_AT_ONCE):
         progress(len(tried), total, "trying random sets")
-        for chosen, value in zip(some, trial.values(some)[0], strict=True):
+        values, _ = trial.values([spec for _, spec in some])
+        for (chosen, _), value in zip(some, values, strict=True):
             tried.append(TriedSet(components=chosen, value=value))
             exceeding += at_least_as_extreme(value, own, control.toward)
             if exceeding == ENOUGH_EXCEEDING:
@@ -111,9 +138,14 @@ def _tried(trial: Trial, pool: Pool, own: float, seed: int, progress: Progress) 
     return tuple(tried)
 
 
-def _arms(spec: Spec, sets: Sequence[Chosen]) -> Iterator[tuple[Key, Spec]]:
-    together = sets if spec.over == "group" else [(one,) for chosen in sets for one in chosen]
-    yield from ((("edited", i), spec.editing(arm)) for i, arm in enumerate(together))
+def _arms(sets: Sequence[Spec]) -> Iterator[tuple[Key, Spec]]:
+    arms = [(spec, arm) for spec in sets for arm in _together(spec)]
+    yield from ((("edited", i), spec.editing(arm)) for i, (spec, arm) in enumerate(arms))
+
+
+def _together(spec: Spec) -> list[Chosen]:
+    components = components_of(spec)
+    return [components] if spec.over == "group" else [(one,) for one in components]
 
 
 def _reduced(values: list[float], sets: int, reduce: Reduce) -> list[float]:

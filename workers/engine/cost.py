@@ -86,7 +86,7 @@ def cost_of(measurement: Measurement) -> Cost:
         passes=passes,
         parameters=parameters_of(size),
         operations=float(passes * _operations_of_one_pass(size, run.prompts.tokens)),
-        memory=LIBRARIES + weights_of(size, measurement.dtype) + -(-_bytes(run) // MEBIBYTE),
+        memory=LIBRARIES + weights_held(size, measurement.dtype) + -(-_bytes(run) // MEBIBYTE),
         overhead=_overhead(run),
     )
 
@@ -122,6 +122,12 @@ def parameters_of(size: Dimensions) -> int:
 def weights_of(size: Dimensions, dtype: str) -> int:
     """MiB that the parameters take, loaded."""
     return -(-parameters_of(size) * BYTES.get(dtype, 8) // MEBIBYTE)
+
+
+def weights_held(size: Dimensions, dtype: str) -> int:
+    """MiB of all copies: half precision is compared with single precision."""
+    single = weights_of(size, "float32") if BYTES.get(dtype, 8) < BYTES["float32"] else 0
+    return weights_of(size, dtype) + single
 
 
 def record_bytes(size: Dimensions, tokens: int) -> int:

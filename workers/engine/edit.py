@@ -1,5 +1,7 @@
 """An Edit: a component, where in the prompt, and the value that takes the place of what the model computed there.
 
+Or is added to it, or to what is left of it once a direction is projected out (`Edit.keeps`).
+
 What each component means as a tensor of a run, for `read` and for `Edit.value` alike:
 
 | component | tensor | d |
@@ -20,7 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, cast
+from typing import Literal, assert_never, cast
 
 import torch
 from torch import Tensor
@@ -32,21 +34,54 @@ from workers.engine.record import Record
 Site = Literal["resid", "q", "k", "v", "pattern", "z", "attn", "neuron", "mlp"]
 
 
+SUMMED: tuple[Site, ...] = ("resid", "z", "attn", "neuron", "mlp")
+"""Sites of which an edit may keep something: what is linear in them is what later layers read."""
+
+
+LENGTH_ERROR = 1e-3  # of a direction's length 1; what half precision leaves
+
+
 class CannotEdit(ValueError):
     """An edit that the replay cannot make on this model; the message says why and what to ask for instead."""
+
+
+@dataclass(frozen=True, eq=False)
+class Across:
+    """Everything but what lies along `direction` (d,), which has length 1."""
+
+    direction: Tensor
+
+
+Keeps = Literal["nothing", "all"] | Across
+"""What an edit leaves of what it finds, which earlier edits may have changed."""
 
 
 @dataclass(frozen=True, eq=False)
 class Edit:
     """`value` replaces what the model computes at `component`; absolute, whatever earlier edits did to it.
 
-    `at` is (batch,), one token index for each prompt, with value (batch, d); None means every position, with value
-    (batch, pos, d). The component's own position is ignored.
+    Where the edit `keeps` all, or all across a direction, `value` is added to that. `at` is (batch,), one token index
+    for each prompt, with value (batch, d); None means every position, with value (batch, pos, d). The component's own
+    position is ignored.
     """
 
     component: Component
     at: Tensor | None
     value: Tensor
+    keeps: Keeps = "nothing"
+
+    def over(self, old: Tensor, value: Tensor) -> Tensor:
+        """What stands there after the edit, where `old` (…, d) stood; value: that of the edit, at these places."""
+        match self.keeps:
+            case "nothing":
+                return value
+            case "all":
+                return old + value
+            case Across(direction):
+                along = direction.to(old)
+                return old - (old @ along)[..., None] * along + value
+            case _:
+                assert_never(self.keeps)
 
     def prompts(self, some: slice) -> Edit:
         return replace(self, at=None if self.at is None else self.at[some], value=self.value[some])
@@ -165,7 +200,19 @@ def _fitted(record: Record, edit: Edit) -> Edit:
     if edit.at is not None and (tuple(edit.at.shape) != (batch,) or edit.at.min() < 0 or edit.at.max() >= length):
         raise CannotEdit(f"{name}: `at` must give each of the {batch} prompts a token index from 0 to {length - 1}")
     at = None if edit.at is None else edit.at.to(record.tokens.device)
-    return replace(edit, at=at, value=edit.value.to(record.resid[0]))
+    return replace(edit, at=at, value=edit.value.to(record.resid[0]), keeps=_kept(record, edit, width))
+
+
+def _kept(record: Record, edit: Edit, width: int) -> Keeps:
+    name = edit.component.name
+    if edit.keeps != "nothing" and place(record.loaded, edit.component).site not in SUMMED:
+        raise CannotEdit(f"{name}: its value can only be replaced; add to, or project, z, attn, mlp or resid instead")
+    if not isinstance(edit.keeps, Across):
+        return edit.keeps
+    direction = edit.keeps.direction
+    if tuple(direction.shape) != (width,) or abs(float(direction.norm()) - 1.0) > LENGTH_ERROR:
+        raise CannotEdit(f"{name}: the direction projected out must be ({width},) and of length 1")
+    return Across(direction.to(record.resid[0]))
 
 
 def _width(loaded: Loaded, site: Site, length: int) -> int:

@@ -92,7 +92,7 @@ def arms_of(measurement: Measurement) -> Arms:
         writes=_writes(spec, measurement) if technique.edits else 0,
         again=sum(place.kind == "neuron" or place.part is not None for place in places),
         attentions=1 + size.heads // size.key_value_heads if projected else 1,
-        fits=1 + len(spec.given) if technique.edits else 0,
+        fits=technique.fits + (1 + len(spec.given) if technique.edits else 0),
         all_alike=all(place.kind in ALIKE and place.part is None for place in places),
     )
 
@@ -125,7 +125,9 @@ def _spec_that_runs(measurement: Measurement) -> Spec:
 def _arms_of_sets(spec: Spec, measurement: Measurement, control: RandomSets) -> tuple[int, int]:
     """The arms of the claim's own set and of all others, and the rounds; what they are seen from is run in each."""
     own = _components(spec)
-    sets = min(control.sets, choose_pool(own, control.exclude, measurement.model.dimensions).possible)
+    sets = control.sets
+    if TECHNIQUES[measurement.technique].alternative is None:
+        sets = min(sets, choose_pool(own, control.exclude, measurement.model.dimensions).possible)
     rounds = 1 + -(-sets // SETS_AT_ONCE)
     each = 1 if spec.over == "group" else len(own)
     return (1 + sets) * each + rounds * _beside(spec), rounds

@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import islice
-from typing import Literal, assert_never
+from typing import Any, Literal, assert_never
 
 import torch
 from torch import Tensor
@@ -21,7 +21,7 @@ from workers.engine.documents.measurement import PromptPart
 from workers.engine.edit import read
 from workers.engine.prepare import prompts_of
 from workers.engine.prompts import GENERATORS, Prompt, Refused, Vocabulary
-from workers.engine.record import record
+from workers.engine.record import Record, record
 
 FIT_PROMPTS = 1024
 Layout = tuple[str, int]
@@ -48,6 +48,20 @@ class Fit:
     _prompts: dict[str, tuple[Prompt, ...]] = field(default_factory=dict, repr=False)
     _grouped: dict[str, dict[Layout, list[int]]] = field(default_factory=dict, repr=False)
     _sums: dict[tuple[str, Population], dict[Layout, Tensor]] = field(default_factory=dict, repr=False)
+    _made: dict[Hashable, Any] = field(default_factory=dict, repr=False)
+
+    def once(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """What `make` gives, made at most once: a direction or a probe is fitted for all draws."""
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key]
+
+    def runs(self, population: Population) -> Iterator[tuple[list[Prompt], Record]]:
+        """All prompts of a population, each batch of one layout, with their run."""
+        prompts = self.prompts(population.name)
+        for layout, places in self._layouts(population.name).items():
+            for some in portions(places, prompts_at_once(self.loaded, layout[1])):
+                yield [prompts[place] for place in some], record(self.loaded, self._tokens(population, some))
 
     def prompts(self, name: str) -> tuple[Prompt, ...]:
         if name not in self._prompts:
@@ -65,12 +79,11 @@ class Fit:
             return
         missing = self._and_all_alike(missing)
         sums: dict[str, dict[Layout, Tensor]] = {place.name: {} for place in missing}
-        for layout, places in self._layouts(population.name).items():
-            for some in portions(places, prompts_at_once(self.loaded, layout[1])):
-                run = record(self.loaded, self._tokens(population, some))
-                for place in missing:
-                    total = read(run, place, None).double().sum(0)  # (pos, d)
-                    sums[place.name][layout] = sums[place.name].get(layout, 0) + total
+        for prompts, run in self.runs(population):
+            layout = _layout(prompts[0])
+            for place in missing:
+                total = read(run, place, None).double().sum(0)  # (pos, d)
+                sums[place.name][layout] = sums[place.name].get(layout, 0) + total
         self._sums.update({(name, population): by_layout for name, by_layout in sums.items()})
 
     def _and_all_alike(self, places: Sequence[Component]) -> list[Component]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +28,20 @@ from workers.engine.checkpoint import (
     tokenizer_sha256,
     weights_sha256,
 )
-from workers.engine.selfcheck import TOLERANCE, selfcheck
+from workers.engine.selfcheck import selfcheck
 
 __all__ = ["CannotLoad", "Loaded", "find_weights", "load_folder", "load_hub", "refuse_unpinned", "weights_sha256"]
 
 FROM_HUB = [CONFIG, TOKENIZER, SINGLE, INDEX, "model-*.safetensors"]
 REPOSITORY = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+")
 COMMIT = re.compile(r"[0-9a-f]{40}")
-DTYPES = {"float32": torch.float32, "float64": torch.float64}
+DTYPES = {
+    "float32": torch.float32,
+    "float64": torch.float64,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
+SPREAD = "auto"  # in place of a device: the layers spread over all cards of the machine
 
 
 def load_hub(repository: str, commit: str, device: str = "cpu", dtype: str = "float32") -> Loaded:
@@ -69,16 +78,31 @@ def _fetched(repository: str, commit: str, patterns: list[str]) -> Path:
 
 
 def load_folder(folder: Path, device: str | torch.device = "cpu", dtype: str = "float32") -> Loaded:
-    """Load a checkpoint from its folder, on `device`, and prove it there; raises CannotLoad."""
+    """Load a checkpoint from its folder, on `device`, and prove it there; raises CannotLoad.
+
+    The weights are rounded to a half-precision dtype if that is asked for; never otherwise.
+    """
     if dtype not in DTYPES:
         raise CannotLoad(f"dtype {dtype!r} is not measured; use {' or '.join(DTYPES)}")
+    _refuse_spreading(device)
     config, weights = config_of(folder), weights_sha256(folder)
     family = architecture(config["model_type"])
     model = _model(folder, family, DTYPES[dtype]).to(device)
     origin = Origin(config["model_type"], folder, weights, tokenizer_sha256(folder), _tokenizer(folder))
-    loaded = survey(model, family, origin, torch.device(device))
+    with misreadings_refused(folder, config["model_type"]):
+        loaded = survey(model, family, origin, torch.device(device))
     refuse_unproved(loaded)
     return loaded
+
+
+def _refuse_spreading(device: str | torch.device) -> None:
+    if str(device) != SPREAD:
+        return
+    missing = "" if find_spec("accelerate") else " (and accelerate is not installed: pip install accelerate)"
+    raise CannotLoad(
+        "a model is measured on one device: transformers spreads layers over cards with accelerate's hooks, under "
+        f"which no replay has been proved{missing}; name one device, or ask for bfloat16, which halves the memory"
+    )
 
 
 def _model(folder: Path, family: Architecture, dtype: torch.dtype) -> Any:
@@ -120,10 +144,25 @@ def _with_fused_gelu(model: nn.Module) -> nn.Module:
 
 def refuse_unproved(loaded: Loaded) -> None:
     """Run the self-check on the loaded weights; raises CannotLoad with every comparison that is off."""
-    off = [found for found in selfcheck(loaded) if not found.holds]
+    with misreadings_refused(loaded.folder, loaded.family):
+        off = [found for found in selfcheck(loaded) if not found.holds]
     if off:
         found = "; ".join(f"{one.what}: {one.relative:.1e}" for one in off[:5])
         raise CannotLoad(
             f"{loaded.folder}: the engine does not compute this {loaded.family} rightly, so it is refused "
-            f"({len(off)} comparisons off by more than {TOLERANCE:.0e}: {found})"
+            f"({len(off)} comparisons off by more than {off[0].tolerance:.0e}: {found})"
         )
+
+
+@contextmanager
+def misreadings_refused(folder: Path, family: str) -> Iterator[None]:
+    """What a family file expects of the modules, and this checkpoint's config has made otherwise."""
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except (AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        raise CannotLoad(
+            f"{folder}: this variant of {family} is laid out otherwise than the engine knows, so it is refused "
+            f"({type(error).__name__}: {error}); use a checkpoint with the family's usual config"
+        ) from error

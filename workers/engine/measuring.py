@@ -43,7 +43,7 @@ class Job:
 
 def fit_of(measurement: Measurement, loaded: Loaded) -> Fit:
     """One fit serves every draw of a measurement, and its control."""
-    vocabulary = vocabulary_of(loaded.tokenizer, measurement.model)
+    vocabulary = vocabulary_of(loaded.tokenizer, measurement.model, loaded.outputs)
     parts = {"prompts": measurement.prompts, **measurement.fit}
     return Fit(loaded, vocabulary, parts, fit_seed(claimed(measurement).sha256))
 

@@ -30,7 +30,8 @@ class Own:
 def members_shown(stake: Stake, draws: Sequence[Numbers], chance: float, alpha: float) -> dict[str, bool]:
     """Shown means shown in every one of the draws."""
     owns = [own_in_draw(stake, numbers, chance, alpha).shown for numbers in draws]
-    return {name: all(own.get(name) is True for own in owns) for name in owns[0]} if owns else {}
+    names = owns[0] if owns else {}
+    return {name: stake.spec.shows(name) and all(own.get(name) is True for own in owns) for name in names}
 
 
 def own_in_draw(stake: Stake, numbers: Numbers, chance: float, alpha: float) -> Own:
@@ -52,6 +53,8 @@ def _at_look(stake: Stake, share: Share, chance: float, alpha: float) -> dict[st
     """
     numbers, spec = share.numbers, stake.spec
     arms = _claimed_arms(stake, numbers.edited)
+    if not any(arm.components for arm in arms):
+        return {}  # a circuit of edges: nothing tells which of its ends did what
     whole = own_effects(spec, share, arms, chance)
     sign = 1.0 if estimate(whole).mean() >= 0 else -1.0
     noise = in_reported_units(spec, share, numbers.soundness.noise_floor)

@@ -51,7 +51,8 @@ class Soundness(Document):
     wrote: every hook fired and wrote. largest_change: of a written value from the old one, over all prompts (null for
     techniques that edit nothing). null_difference: of the metric, when every value is replaced by itself.
     oracle_difference: of the metric between replay and plain hooks on `oracle_prompts` prompts.
-    noise_floor: differences of the metric below this mean nothing.
+    noise_floor: differences of the metric below this mean nothing. precision_difference: of the metric in half
+    precision from the same in float32, on as many prompts (null: the run was in float32).
     """
 
     wrote: bool
@@ -60,6 +61,7 @@ class Soundness(Document):
     oracle_difference: float | None
     oracle_prompts: int
     noise_floor: float
+    precision_difference: float | None = None
 
 
 class Numbers(Document):
@@ -113,7 +115,7 @@ class SetsTried(Document):
     draw: int
     seed: str | None
     prompts: tuple[PromptKept, ...]
-    pool: Literal["same layers", "any layer"]
+    pool: Literal["same layers", "any layer", "random directions"]
     excluded: tuple[str, ...]
     possible: int
     own: float

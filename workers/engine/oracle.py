@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, assert_never
 
 import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from workers.engine.anatomy import Loaded
-from workers.engine.edit import CannotEdit, Edit, Place, Site, place
+from workers.engine.edit import Across, Edit, Keeps, Place, Site, place
 
 # hooks on one module run in the order of attaching: what is computed from the values first, a given z after it
 ORDER: tuple[Site, ...] = ("pattern", "q", "k", "v", "z", "attn", "neuron", "mlp", "resid")
@@ -36,14 +36,24 @@ def oracle(loaded: Loaded, tokens: Tensor, interventions: Sequence[Sequence[Edit
     for edits in interventions:
         seen: list[Tensor] = []
         with ExitStack() as hooks:
-            for edit in sorted(edits, key=lambda edit: ORDER.index(place(loaded, edit.component).site)):
-                _attach(loaded, edit, hooks)
+            attach(loaded, edits, hooks)
             spy = loaded.final_norm().register_forward_pre_hook(lambda _, inputs, seen=seen: seen.append(inputs[0]))
             hooks.callback(spy.remove)
             output = loaded.model(input_ids=tokens, use_cache=False)
         resid.append(seen[0][prompt, reads])
         logits.append(output.logits[prompt, reads])
     return Truth(torch.stack(resid), torch.stack(logits))
+
+
+def attach(loaded: Loaded, edits: Sequence[Edit], hooks: ExitStack) -> None:
+    """Hooks that make the edits, on whichever whole run comes next; gradients pass to their values."""
+    for edit in sorted(edits, key=lambda edit: ORDER.index(place(loaded, edit.component).site)):
+        if not _shared(loaded, edit):
+            _attach(loaded, edit, hooks)
+    for layer in range(loaded.layers):
+        shared = [edit for edit in edits if _shared(loaded, edit) and place(loaded, edit.component).layer == layer]
+        if shared:
+            hooks.enter_context(_each_head_alone(loaded, layer, shared))
 
 
 def _attach(loaded: Loaded, edit: Edit, hooks: ExitStack) -> None:
@@ -56,10 +66,10 @@ def _attach(loaded: Loaded, edit: Edit, hooks: ExitStack) -> None:
         case "attn":
             hook = _output_hook(loaded.attention(where.layer), lambda out: _edited(out, edit))
         case "mlp":
-            hook = _output_hook(_mlp(loaded, where), lambda out: _edited(out, edit))
+            hook = _output_hook(_mlp(loaded, where), lambda out: _by_prompt(out, edit, 0, loaded.d_model))
         case "neuron":
             down = loaded.architecture.down_projection(_mlp(loaded, where))
-            hook = _input_hook(down, lambda hidden: _block_edited(hidden, edit, where.unit, 1))
+            hook = _input_hook(down, lambda hidden: _by_prompt(hidden, edit, where.unit, 1))
         case "z":
             output = loaded.output_projection(where.layer)
             hook = _input_hook(output, lambda z: _block_edited(z, edit, where.unit, loaded.d_head))
@@ -71,39 +81,55 @@ def _attach(loaded: Loaded, edit: Edit, hooks: ExitStack) -> None:
 
 
 def _attach_projection(loaded: Loaded, edit: Edit, where: Place, hooks: ExitStack) -> None:
-    attention, part = loaded.attention(where.layer), where.site
+    part = where.site
     assert part in ("q", "k", "v"), part
-    module, block = loaded.architecture.projection(attention, part, where.unit)
-    if part != "q" and loaded.kv_heads < loaded.heads:
-        hooks.enter_context(_ungrouped(loaded, where.layer))
-        block = where.unit
+    module, block = loaded.architecture.projection(loaded.attention(where.layer), part, where.unit)
     hook = _output_hook(module, lambda projected: _block_edited(projected, edit, block, loaded.d_head))
     hooks.callback(hook.remove)
 
 
+def _shared(loaded: Loaded, edit: Edit) -> bool:
+    """Whether the edit is of a key or value that several query heads share."""
+    return place(loaded, edit.component).site in ("k", "v") and loaded.kv_heads < loaded.heads
+
+
 @contextmanager
-def _ungrouped(loaded: Loaded, layer: int) -> Iterator[None]:
-    """Keys and values repeated for every query head as soon as they are projected, so that one head's can be edited."""
+def _each_head_alone(loaded: Loaded, layer: int, edits: Sequence[Edit]) -> Iterator[None]:
+    """Shared keys and values edited for one query head after another, in an attention of its own for each.
+
+    The head's z is taken from there; in the attention that counts, nothing shared is edited.
+    """
     attention: Any = loaded.attention(layer)
-    group = loaded.heads // loaded.kv_heads
-    if getattr(attention, "num_key_value_groups", None) == 1:  # another edit of this layer has done it already
+    output, own = loaded.output_projection(layer), attention.forward
+    by_head: dict[int, list[Edit]] = {}
+    for edit in edits:
+        by_head.setdefault(place(loaded, edit.component).unit, []).append(edit)
+
+    def alone(head: int, attend: Callable[[], Any]) -> Tensor:
+        seen: list[Tensor] = []
+        with ExitStack() as hooks:
+            for edit in by_head[head]:
+                _attach_projection(loaded, edit, place(loaded, edit.component), hooks)
+            hooks.callback(output.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0])).remove)
+            attend()
+        return seen[0].split(loaded.d_head, dim=-1)[head]
+
+    def forward(*args: Any, **named: Any) -> Any:
+        taken = {head: alone(head, lambda: own(*args, **named)) for head in by_head}
+
+        def with_taken(z: Tensor) -> Tensor:
+            blocks = z.split(loaded.d_head, dim=-1)
+            return torch.cat([taken.get(head, block) for head, block in enumerate(blocks)], dim=-1)
+
+        with ExitStack() as hooks:
+            hooks.callback(_input_hook(output, with_taken).remove)
+            return own(*args, **named)
+
+    attention.forward = forward
+    try:
         yield
-        return
-
-    def repeated(projected: Tensor) -> Tensor:
-        return torch.unflatten(projected, -1, (-1, loaded.d_head)).repeat_interleave(group, dim=-2).flatten(-2)
-
-    modules = {loaded.architecture.projection(attention, part, 0)[0] for part in ("k", "v")}
-    if len(modules) != 2 or getattr(attention, "num_key_value_groups", None) != group:
-        raise CannotEdit(f"the oracle cannot take apart the grouped keys and values of a {loaded.family}")
-    with ExitStack() as hooks:
-        for module in modules:
-            hooks.callback(_output_hook(module, repeated).remove)
-        attention.num_key_value_groups = 1
-        try:
-            yield
-        finally:
-            attention.num_key_value_groups = group
+    finally:
+        del attention.forward
 
 
 def _attach_pattern(loaded: Loaded, edit: Edit, where: Place, hooks: ExitStack) -> None:
@@ -143,6 +169,12 @@ def _output_hook(module: nn.Module, change: Callable[[Tensor], Tensor]) -> Remov
     return module.register_forward_hook(hook)
 
 
+def _by_prompt(tensor: Tensor, edit: Edit, block: int, width: int) -> Tensor:
+    """`_block_edited` where prompts and positions may be joined, as they are in OPT's MLP."""
+    by_prompt = tensor.reshape(len(edit.value), -1, tensor.shape[-1])
+    return _block_edited(by_prompt, edit, block, width).reshape(tensor.shape)
+
+
 def _block_edited(tensor: Tensor, edit: Edit, block: int, width: int) -> Tensor:
     """tensor (batch, pos, blocks * width) with one block edited."""
     start, end = block * width, (block + 1) * width
@@ -150,9 +182,24 @@ def _block_edited(tensor: Tensor, edit: Edit, block: int, width: int) -> Tensor:
 
 
 def _edited(old: Tensor, edit: Edit) -> Tensor:
-    """old (batch, pos, d) with the edit's value at its positions."""
+    """old (batch, pos, d) with the edit made at its positions."""
     value = edit.value.to(old)
+    new = _left(old, edit.keeps) + (value if edit.at is None else value[:, None])
     if edit.at is None:
-        return value
+        return new
     here = torch.arange(old.shape[1], device=old.device) == edit.at.to(old.device)[:, None]  # (batch, pos)
-    return torch.where(here[..., None], value[:, None], old)
+    return torch.where(here[..., None], new, old)
+
+
+def _left(old: Tensor, keeps: Keeps) -> Tensor:
+    """What an edit leaves of old (batch, pos, d): that times zero, one, or one minus the direction's own projection."""
+    match keeps:
+        case "nothing":
+            return torch.zeros_like(old)
+        case "all":
+            return old
+        case Across(direction):
+            along = direction.to(old)
+            return old @ (torch.eye(len(along)).to(old) - torch.outer(along, along))
+        case _:
+            assert_never(keeps)

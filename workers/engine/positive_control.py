@@ -14,6 +14,7 @@ from workers.engine.chance import pick_different
 from workers.engine.fit import Fit
 from workers.engine.metrics import METRICS
 from workers.engine.numbers import Soundness
+from workers.engine.precision import precision_difference
 from workers.engine.prompts import Prompt
 from workers.engine.setting import ROUNDINGS
 
@@ -36,6 +37,7 @@ def checked(plan: Plan, prompts: Sequence[Prompt], loaded: Loaded, fit: Fit) -> 
         oracle_difference=max(_difference(fast, slow, key, metric) for key in some.specs),
         oracle_prompts=len(sample),
         noise_floor=ROUNDINGS * torch.finfo(loaded.model.dtype).eps * _size(fast, metric),
+        precision_difference=precision_difference(seen, sample, fast, fit),
     )
 
 

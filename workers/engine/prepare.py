@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from workers.engine.chat_rendering import chat_renderer
 from workers.engine.documents.components import Component, Position, component
 from workers.engine.documents.finding import place_fields
 from workers.engine.documents.measurement import Identity, Measurement, PromptPart
 from workers.engine.documents.model import Model
 from workers.engine.metrics import METRICS
-from workers.engine.prompts import GENERATORS, Answer, Prompt, Refused, Source, Vocabulary
+from workers.engine.prompts import GENERATORS, Answer, Prompt, Refused, Render, Source, Vocabulary
 from workers.engine.seeds import fit_seed, number_of, public_seed
 
 if TYPE_CHECKING:
@@ -32,35 +35,42 @@ def prepare(measurement: Measurement, vocabulary: Vocabulary) -> None:
             _require_corruption(prompt, measurement.spec.corruption)
 
 
-def vocabulary_of(tokenizer: Tokenizer | None, model: Model | Identity) -> Vocabulary:
-    """How text becomes this model's tokens. Raises Refused for what cannot be done yet: chat templates."""
-    if model.chat_template is not None:
-        raise Refused(
-            "the model has a chat template, which cannot be applied yet; state null to give it prompts as written"
-        )
+def vocabulary_of(tokenizer: Tokenizer | None, model: Model | Identity, outputs: int | None = None) -> Vocabulary:
+    """How text becomes this model's tokens: as written, or, for `chat` prompts, through its chat template.
+
+    outputs: of the loaded weights; a document does not say.
+    """
     if tokenizer is None and model.tokenizer_sha256 is not None:
         raise Refused("the model states a tokenizer, and none was found beside its weights; put tokenizer.json there")
     size, longest = model.dimensions.vocabulary, model.dimensions.positions
     if model.bos is not None and model.bos >= size:
         raise Refused(f"the model's BOS is token {model.bos}, but its tokens end at {size - 1}; correct bos")
     if tokenizer is None:
-        return Vocabulary(size, longest, model.bos)
+        return Vocabulary(size, longest, model.bos, outputs=outputs)
     whole = _without_limits(tokenizer)
     encode = partial(whole.encode, add_special_tokens=False)
-    return Vocabulary(size, longest, model.bos, encode, _special_tokens(whole, size))
+    control, unwritten = _control_tokens(whole), _unwritten_tokens(whole, size)
+    special, chat = control | unwritten, _chat(whole, model)
+    return Vocabulary(size, longest, model.bos, encode, special, control - unwritten, chat, outputs)
 
 
 def prompts_of(source: Source, vocabulary: Vocabulary, seed: str | None) -> Iterator[Prompt]:
     """The prompts of a draw, each of them checked: the one way in which a run gets its prompts.
 
-    seed: null where nothing is drawn (stated and enumerated prompts).
+    seed: null where nothing is drawn (stated and enumerated prompts). Wrong answers that only some of the prompts have
+    are left out: no difference from them could be measured.
     """
     generator = GENERATORS[source.generator]
     if seed is None and generator.draws(source) == "seeded":
         raise ValueError(f"prompts of {source.generator} are drawn: a seed is needed")
+    compared = generator.names(source).has_wrong_answers
     for prompt in generator.generate(source, vocabulary, 0 if seed is None else number_of(seed)):
         _require_usable(prompt, vocabulary)
-        yield prompt
+        yield prompt if compared else _without_wrong(prompt)
+
+
+def _without_wrong(prompt: Prompt) -> Prompt:
+    return replace(prompt, answers=tuple(replace(answer, wrong=()) for answer in prompt.answers))
 
 
 def _sample(part: PromptPart, vocabulary: Vocabulary, seed: str) -> Iterable[Prompt]:
@@ -84,13 +94,24 @@ def _without_limits(tokenizer: Tokenizer) -> Tokenizer:
     return whole
 
 
-def _special_tokens(tokenizer: Tokenizer, size: int) -> frozenset[int]:
-    """Ids that ordinary text does not have: special tokens, the unknown word, ids without a text."""
-    added = {token for token, text in tokenizer.get_added_tokens_decoder().items() if text.special}
+def _chat(tokenizer: Tokenizer, model: Model | Identity) -> Callable[[], AbstractContextManager[Render]] | None:
+    if model.chat_template is None:
+        return None
+    bos = None if model.bos is None else tokenizer.id_to_token(model.bos)
+    return partial(chat_renderer, model.chat_template, bos)
+
+
+def _control_tokens(tokenizer: Tokenizer) -> frozenset[int]:
+    """Ids that stand for something else than words: the beginning of a text, of a message."""
+    return frozenset(token for token, text in tokenizer.get_added_tokens_decoder().items() if text.special)
+
+
+def _unwritten_tokens(tokenizer: Tokenizer, size: int) -> frozenset[int]:
+    """Ids that no text is to have: the unknown word, and ids without a text."""
     unknown = getattr(tokenizer.model, "unk_token", None)
     without_text = set(range(size)).difference(tokenizer.get_vocab(with_added_tokens=True).values())
     unknown_id = None if unknown is None else tokenizer.token_to_id(unknown)
-    return frozenset(added | without_text | ({unknown_id} if unknown_id is not None else set()))
+    return frozenset(without_text | ({unknown_id} if unknown_id is not None else set()))
 
 
 def _require_usable(prompt: Prompt, vocabulary: Vocabulary) -> None:
@@ -123,12 +144,22 @@ def _require_tokens(prompt: Prompt, tokens: tuple[int, ...], vocabulary: Vocabul
         raise Refused(f"{prompt.text!r}: the model has no token {unknown[0]}; its tokens end at {vocabulary.size - 1}")
 
 
+def _require_outputs(prompt: Prompt, answers: tuple[int, ...], vocabulary: Vocabulary) -> None:
+    """Answers are read off the model's outputs, of which there may be fewer than tokens, or more."""
+    if vocabulary.outputs is None:
+        return _require_tokens(prompt, answers, vocabulary)
+    unknown = [token for token in answers if not 0 <= token < vocabulary.outputs]
+    if unknown:
+        last = vocabulary.outputs - 1
+        raise Refused(f"{prompt.text!r}: the model gives no answer {unknown[0]}; its outputs end at {last}")
+
+
 def _require_answer(prompt: Prompt, answer: Answer, vocabulary: Vocabulary) -> None:
     if not answer.right:
         raise Refused(f"{prompt.text!r}: an answer has no right token; state one")
     if not 0 <= answer.position < len(prompt.tokens):
         raise Refused(f"{prompt.text!r}: an answer is read at token {answer.position}, outside of it; correct it")
-    _require_tokens(prompt, (*answer.right, *answer.wrong), vocabulary)
+    _require_outputs(prompt, (*answer.right, *answer.wrong), vocabulary)
     shared = sorted({*answer.right} & {*answer.wrong})
     if shared:
         raise Refused(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations, islice, product
 from math import comb, prod
 from random import Random
-from typing import Literal, assert_never
+from typing import Literal, TypeVar, assert_never
 
 from workers.engine.chance import pick_different
 from workers.engine.documents.canonical import LARGEST_INTEGER
@@ -16,8 +16,9 @@ from workers.engine.documents.model import Dimensions
 from workers.engine.specificity import FEWEST_SETS
 
 ENUMERATED_BELOW = 200
+Item = TypeVar("Item")
 Chosen = tuple[str, ...]
-PoolName = Literal["same layers", "any layer"]
+PoolName = Literal["same layers", "any layer", "random directions"]
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,6 @@ def _written(chosen: Sequence[Sequence[Component]]) -> Chosen:
     return tuple(str(place) for place in sorted((one for part in chosen for one in part), key=lambda one: one.sort_key))
 
 
-def portions(sets: Iterator[Chosen], size: int) -> Iterator[list[Chosen]]:
+def portions(sets: Iterator[Item], size: int) -> Iterator[list[Item]]:
     while some := list(islice(sets, size)):
         yield some

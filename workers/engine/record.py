@@ -60,30 +60,57 @@ class LayerCall:
 
     layer: nn.Module
     arguments: Mapping[str, Any]
+    cache: str = "past_key_values"  # the name under which the layer takes its cache
+
+    def prompts(self, some: slice) -> LayerCall:
+        """The same call, of some of its prompts: padding differs from one to another."""
+        mask = self.arguments.get("attention_mask")
+        if mask is None or len(mask) == 1:
+            return self
+        return replace(self, arguments={**self.arguments, "attention_mask": mask[some]})
 
     def run(self, resid: Tensor, positions: Tensor, keys: int, cache: Any) -> Tensor:
         """Call the layer again on resid (rows, n, d_model), the residual at `positions` (1 or rows, n).
 
         `keys` is how many key positions its attention sees, `cache` what supplies those not computed in this call.
         """
-        again = {name: self._at(name, value, positions, keys) for name, value in self.arguments.items()}
-        again["past_key_values"] = cache
+        again = {name: self._at(name, value, positions, keys, len(resid)) for name, value in self.arguments.items()}
+        again[self.cache] = cache
         output = self.layer(resid, **again)  # the recorded call, repeated with Hugging Face's own argument names
         following: Tensor = output[0] if isinstance(output, tuple) else output
         return following
 
     @staticmethod
-    def _at(name: str, value: Any, positions: Tensor, keys: int) -> Any:
-        # no padding, so all prompts have the same mask and positions: the first one's stand for all
+    def _at(name: str, value: Any, positions: Tensor, keys: int, rows: int) -> Any:
+        # all prompts are equally long, so that the first one's positions stand for all
         match name:
             case "attention_mask" if value is not None:
-                return value[0, 0][positions][:, None, :, :keys]  # (1 or rows, 1, n, keys)
+                return _mask_at(value, positions, rows)[..., :keys]
             case "position_ids" if value is not None:
                 return value[0][positions]
             case "position_embeddings" if value is not None:
                 return tuple(part[0][positions] for part in value)  # cos, sin: (1 or rows, n, d_rotary)
+            case "alibi" if value is not None:
+                return value[:1, ..., :keys].repeat(rows, 1, 1, 1)  # (rows, heads, 1, key)
             case _:
                 return value
+
+
+def _mask_at(mask: Tensor, positions: Tensor, rows: int) -> Tensor:
+    """mask (1 or batch, 1 or heads, query, key) at positions (1 or rows, n): (1 or rows, 1 or heads, n, key).
+
+    Rows are intervention-major.
+    """
+    if len(mask) == 1:
+        return mask[0][:, positions].transpose(0, 1)
+    of_rows = mask.repeat(rows // len(mask), 1, 1, 1)  # (rows, heads, query, key)
+    of_positions = of_rows[torch.arange(rows, device=mask.device)[:, None], :, positions]  # (rows, n, heads, key)
+    return of_positions.transpose(1, 2)
+
+
+def _shared(mask: Tensor) -> Tensor:
+    """A mask that is the same for all prompts, once: only padding tells them apart."""
+    return mask[:1] if bool((mask == mask[:1]).all()) else mask
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -96,6 +123,7 @@ class Record:
     z: tuple[Tensor, ...]  # (batch, pos, heads, d_head)
     attn_out: tuple[Tensor, ...]  # (batch, pos, d_model)
     mlp_out: tuple[Tensor | None, ...]  # (batch, pos, d_model); None: the layer has no MLP
+    # heads in place of kv_heads where a family (Falcon-40B) repeats them before it caches them
     k: tuple[Tensor, ...]  # (batch, kv_heads, pos, d_head), after any rotation
     v: tuple[Tensor, ...]  # (batch, kv_heads, pos, d_head)
     calls: tuple[LayerCall, ...]
@@ -115,6 +143,7 @@ class Record:
             mlp_out=tuple(None if out is None else out[some] for out in self.mlp_out),
             k=cut(self.k),
             v=cut(self.v),
+            calls=tuple(call.prompts(some) for call in self.calls),
         )
 
     def pattern(self, layer: int) -> Tensor:
@@ -131,10 +160,10 @@ class Record:
             raise LookupError(f"layer {layer} of this model has no MLP, hence no neurons")
         seen: list[Tensor] = []
         self._rerun(layer, down.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0])))
-        return seen[0]
+        return seen[0].view(*self.tokens.shape, -1)  # OPT joins prompts and positions
 
     def projected(self, layer: int, part: Projected, head: int) -> Tensor:
-        """q, k or v of one query head before any rotation, its layer run again: (batch, pos, d_head)."""
+        """q, k or v of one query head as projected, before any rotation, its layer run again: (batch, pos, d_head)."""
         module, block = self.loaded.architecture.projection(self.loaded.attention(layer), part, head)
         seen: list[Tensor] = []
         self._rerun(layer, module.register_forward_hook(lambda _, __, output: seen.append(output)))
@@ -153,7 +182,7 @@ class Record:
 def record(loaded: Loaded, tokens: Tensor) -> Record:
     """Run the model once on tokens (batch, pos): prompts of one length, no padding."""
     assert tokens.ndim == 2 and 0 < tokens.shape[1] <= loaded.positions, tuple(tokens.shape)
-    tokens, spy = tokens.to(loaded.device), _Spy(loaded)
+    tokens, spy = tokens.to(loaded.device), Spy(loaded)
     cache: Any = DynamicCache()  # without a config: one made for sliding windows would drop positions
     with attached(*spy.hooks()):
         loaded.model.base_model(input_ids=tokens, past_key_values=cache, use_cache=True)
@@ -170,7 +199,7 @@ def record(loaded: Loaded, tokens: Tensor) -> Record:
     )
 
 
-class _Spy:
+class Spy:
     """Looks at a run through hooks and changes nothing."""
 
     def __init__(self, loaded: Loaded) -> None:
@@ -184,22 +213,25 @@ class _Spy:
     def hooks(self) -> Iterator[RemovableHandle]:
         for number in range(self.loaded.layers):
             attention, mlp = self.loaded.attention(number), self.loaded.mlp(number)
-            yield self.loaded.layer(number).register_forward_pre_hook(self._see_call, with_kwargs=True)
+            yield self.loaded.layer(number).register_forward_pre_hook(self.see_call, with_kwargs=True)
             yield self.loaded.output_projection(number).register_forward_pre_hook(self._see_z)
             yield attention.register_forward_hook(self._see_attention)
             if mlp is not None:
                 yield mlp.register_forward_hook(self._see_mlp)
         yield self.loaded.final_norm().register_forward_pre_hook(self._see_last)
 
-    def _see_call(self, layer: Any, args: tuple[Any, ...], named: dict[str, Any]) -> None:
+    def see_call(self, layer: Any, args: tuple[Any, ...], named: dict[str, Any]) -> None:
         signature = inspect.signature(layer.forward)
         first, *_ = signature.parameters
         # GPT-2 hands cache and mask on by position: bind them to their names
         bound = dict(signature.bind(*args, **named).arguments)
         self.resid.append(bound.pop(first))
         bound |= bound.pop("kwargs", {})
-        bound.pop("past_key_values", None)
-        self.calls.append(LayerCall(layer, bound))
+        cache = "layer_past" if "layer_past" in signature.parameters else "past_key_values"
+        bound.pop(cache, None)
+        if bound.get("attention_mask") is not None:
+            bound["attention_mask"] = _shared(bound["attention_mask"])
+        self.calls.append(LayerCall(layer, bound, cache))
 
     def _see_z(self, _: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         self.z.append(inputs[0])
@@ -208,7 +240,8 @@ class _Spy:
         self.attn_out.append(output[0] if isinstance(output, tuple) else output)
 
     def _see_mlp(self, _: nn.Module, __: Any, output: Tensor) -> None:
-        self.mlp_out[len(self.calls) - 1] = output
+        # Falcon adds the attention's output into this tensor in place; OPT joins prompts and positions
+        self.mlp_out[len(self.calls) - 1] = output.clone().view(self.resid[-1].shape)
 
     def _see_last(self, _: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         self.resid.append(inputs[0])

@@ -26,13 +26,17 @@ class Registry(Mapping[str, Value], Generic[Value]):
         self._package = package
         self._attribute = attribute
         self._kind = kind
+        self._found: dict[str, Value] = {}  # the folder is looked at once for each key: a sweep asks for thousands
 
     def __getitem__(self, key: str) -> Value:
+        if key in self._found:
+            return self._found[key]
         if key not in self._names():
             raise UnknownKey(self._suggestion(key))
         value = getattr(import_module(f"{self._package.__name__}.{key}"), self._attribute)
         if not isinstance(value, self._kind):
             raise TypeError(f"{self._package.__name__}.{key}.{self._attribute} is no {self._kind.__name__}")
+        self._found[key] = value
         return value
 
     def __iter__(self) -> Iterator[str]:

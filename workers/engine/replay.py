@@ -3,8 +3,10 @@
 1. an intervention starts from the recorded residual entering the first layer that it edits;
 2. where that layer's input is unchanged, its attention is not run: the recorded z stand in for it;
 3. only positions from the first changed one to the last read one are computed; earlier keys and values are recorded;
-4. interventions with the same cone ride in one batch, in portions that fit a memory budget;
-5. the last layer is computed at the read positions only.
+4. interventions with the same cone ride in one batch, in portions that fit a memory budget; where those are few, the
+   ones that begin in a later layer join on the way;
+5. the last layer whose attention is run, and those behind it, are computed at the read positions only;
+6. where all heads of a layer are written over, its attention is not run either.
 
 Hugging Face's own layers do all the computing, with the attention function of the record (eager). Gradients pass
 through to the edits' values, should a caller ask for them.
@@ -12,16 +14,17 @@ through to the edits' values, should a caller ask for them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from workers.engine.anatomy import Loaded
+from workers.engine.attending import PROJECTED
 from workers.engine.edit import Edit, Site, fitted, place, read
 from workers.engine.record import Record
-from workers.engine.suffix import Cone, Suffix
+from workers.engine.suffix import Cone, Suffix, first_layer
 
 CPU_BUDGET = 96 * 2**20  # bytes of activations in flight; more than the caches hold only makes a CPU slower
 KEPT: tuple[Site, ...] = ("resid", "z", "attn", "mlp")  # what a record holds, so that comparing costs no computing
@@ -44,7 +47,7 @@ def replay(
     for number, edits in enumerate(fit):
         cones.setdefault(cone_of(base, edits, reads), []).append(number)
     done: dict[int, tuple[Tensor, bool]] = {}
-    for cone, members in cones.items():
+    for cone, members in _joined(base, fit, cones, budget_bytes):
         for riders, prompts in portions(base, cone, len(members), budget_bytes):
             numbers = members[riders]
             parts = [_ride(base, [fit[number] for number in numbers], cone, reads, some) for some in prompts]
@@ -56,6 +59,51 @@ def replay(
         return Replayed(empty, torch.empty(0, dtype=torch.bool))
     resid = torch.stack([done[number][0] for number in range(len(fit))])
     return Replayed(resid, torch.tensor([done[number][1] for number in range(len(fit))]))
+
+
+def _joined(
+    base: Record, fit: Sequence[Sequence[Edit]], cones: Mapping[Cone, list[int]], budget_bytes: int | None
+) -> Iterator[tuple[Cone, list[int]]]:
+    """Cones with their members; small ones that differ in their first layer only are one, from the earliest on."""
+    together: dict[tuple[int, int], list[Cone]] = {}
+    for cone, members in cones.items():
+        small = 2 * len(members) * len(base.tokens) <= _rows(base, cone, budget_bytes)
+        if small and _may_join(base.loaded, cone, [edit for number in members for edit in fit[number]]):
+            together.setdefault((cone.start, cone.end), []).append(cone)
+        else:
+            yield cone, members
+    for (start, end), some in together.items():
+        some = sorted(some, key=lambda cone: cone.layer)
+        # a head's own layer is attended anew here, which costs less than small batches do
+        whole = Cone(some[0].layer, start, end, attends=True) if len(some) > 1 else some[0]
+        yield whole, [number for cone in some for number in cones[cone]]
+
+
+def _may_join(loaded: Loaded, cone: Cone, edits: Sequence[Edit]) -> bool:
+    """Not where attention is taken apart, or where there is nothing to run."""
+    apart = any(place(loaded, edit.component).site in (*PROJECTED, "pattern") for edit in edits)
+    return cone.layer < loaded.layers and not cone.given and not apart
+
+
+def replay_changes(base: Record, interventions: Sequence[Sequence[Edit]], reads: Tensor) -> Replayed:
+    """As `replay`, but what writes only what is there anyway is not run: the record holds the answer."""
+    reads = _checked(reads, base)
+    changed = [number for number, edits in enumerate(interventions) if any(_changes(base, edit) for edit in edits)]
+    done = replay(base, [interventions[number] for number in changed], reads)
+    prompts = torch.arange(len(reads), device=reads.device)[:, None]
+    resid = base.resid[-1][prompts, reads].repeat(len(interventions), 1, 1, 1)
+    wrote = torch.ones(len(interventions), dtype=torch.bool)
+    resid[changed], wrote[changed] = done.resid, done.wrote
+    return Replayed(resid, wrote)
+
+
+def _changes(base: Record, edit: Edit) -> bool:
+    """Whether an edit can change anything; where it costs computing to know, it is taken to."""
+    edit = fitted(base, [edit])[0]
+    if place(base.loaded, edit.component).site not in KEPT:
+        return True
+    old = read(base, edit.component, edit.at)
+    return not torch.equal(edit.over(old, edit.value), old)
 
 
 def logits(loaded: Loaded, resid: Tensor, rows: Tensor | None = None) -> Tensor:
@@ -75,15 +123,30 @@ def cone_of(base: Record, edits: Sequence[Edit], reads: Tensor) -> Cone:
     """The smallest block of layers and positions that holds every change an intervention can make to the reads."""
     loaded, length = base.loaded, base.tokens.shape[1]
     places = [place(loaded, edit.component) for edit in edits]
-    first = min((where.layer for where in places), default=loaded.layers)
+    first = first_layer(loaded, edits)
     attends = any(where.layer == first and where.site in ATTENDING for where in places)
-    if not loaded.architecture.CAUSAL:
+    if not loaded.causal:
         return Cone(first, 0, length, attends)
     starts = [start for edit in edits if (start := first_changed(base, edit)) is not None]
     # a pattern given for every key may, unlike the model's own, look ahead
     ahead = any(where.site == "pattern" for where in places)
     last = max([int(reads.max()), *(int(edit.at.max()) for edit in edits if edit.at is not None)])
-    return Cone(first, min([last, *starts]) if starts else 0, length if ahead else last + 1, attends)
+    start = min([last, *starts]) if starts else 0
+    return Cone(first, start, length if ahead else last + 1, attends, _given(loaded, edits))
+
+
+def _given(loaded: Loaded, edits: Sequence[Edit]) -> frozenset[int]:
+    """Layers of which every head's z, or the attention's output, is replaced at every position."""
+    whole: dict[int, int] = {}
+    within: set[int] = set()
+    for edit in edits:
+        where = place(loaded, edit.component)
+        if where.site in (*PROJECTED, "pattern"):
+            within.add(where.layer)
+        if edit.at is None and edit.keeps == "nothing" and where.site in ("z", "attn"):
+            heads = 1 if where.site == "z" else loaded.heads
+            whole[where.layer] = whole.get(where.layer, 0) + heads
+    return frozenset(layer for layer, heads in whole.items() if heads >= loaded.heads) - within
 
 
 def first_changed(base: Record, edit: Edit) -> int | None:
@@ -92,17 +155,24 @@ def first_changed(base: Record, edit: Edit) -> int | None:
         return int(edit.at.min())
     if place(base.loaded, edit.component).site not in KEPT:
         return 0
-    differs = (edit.value != read(base, edit.component, None)).any(dim=-1).any(dim=0)  # (pos,)
+    old = read(base, edit.component, None)
+    differs = (edit.over(old, edit.value) != old).any(dim=-1).any(dim=0)  # (pos,)
     return int(differs.int().argmax()) if differs.any() else None
 
 
 def portions(base: Record, cone: Cone, members: int, budget_bytes: int | None) -> Iterator[tuple[slice, list[slice]]]:
     """How a cone's interventions, and if need be the prompts, are portioned to the budget."""
     batch = base.tokens.shape[0]
-    rows = max(1, (budget_bytes or _budget(base.loaded.device)) // _row_bytes(base, cone))
-    together, prompts = max(1, rows // batch), min(batch, rows)
+    rows = _rows(base, cone, budget_bytes)
+    most, prompts = max(1, rows // batch), min(batch, rows)
+    together = -(-members // -(-members // most))  # portions of one size: a small one computes no faster
     for start in range(0, members, together):
         yield slice(start, start + together), [slice(at, at + prompts) for at in range(0, batch, prompts)]
+
+
+def _rows(base: Record, cone: Cone, budget_bytes: int | None) -> int:
+    """How many prompts of interventions fit the budget."""
+    return max(1, (budget_bytes or _budget(base.loaded.device)) // _row_bytes(base, cone))
 
 
 def _row_bytes(base: Record, cone: Cone) -> int:

@@ -94,7 +94,8 @@ def _of_report(spec: Spec, where: str) -> str:
             return f"change in mean {metric} {where} relative to what it was"
         case "recovered":
             moved = "recovered" if spec.base == "corrupted" else "lost"
-            between = f"between clean and {spec.corruption}-corrupted prompts"
+            corrupted = "noised" if spec.corruption is None else f"{spec.corruption}-corrupted"
+            between = f"between clean and {corrupted} prompts"
             return f"{moved} share of the difference in mean {metric} {between} {where}"
         case "kept":
             floor = "zero" if spec.at_floor() is None else "where all those components are ablated"

@@ -117,7 +117,7 @@ def run(request: Request, warm: Warm, progress: Progress) -> Document:
     measurement = request.measurement
     folders = [Path(folder) for folder in request.models]
     loaded = warm.load(measurement, folders, request.device, request.memory)
-    prepare(measurement, vocabulary_of(loaded.tokenizer, measurement.model))
+    prepare(measurement, vocabulary_of(loaded.tokenizer, measurement.model, loaded.outputs))
     made = job(measurement, request.draw, loaded, request.command, warm.fit(measurement, loaded))
     gates = [_gate(stake) for stake in request.stakes]
     match measurement.control:
@@ -135,7 +135,7 @@ def run(request: Request, warm: Warm, progress: Progress) -> Document:
 
 
 def _stake(measurement: Measurement, asked: StakeAsked) -> Stake:
-    return Stake(measurement.technique, measurement.spec, asked.expect, asked.kind)
+    return Stake(measurement.technique, measurement.spec, asked.expect, asked.kind, measurement.model.dimensions)
 
 
 def _gate(asked: StakeAsked) -> Gate | None:

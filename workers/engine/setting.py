@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, assert_never
 
@@ -12,14 +12,16 @@ from torch import Tensor
 
 from workers.engine.anatomy import Loaded
 from workers.engine.answers import AnswerTable, answer_table
+from workers.engine.beside import record_beside
 from workers.engine.documents.components import Component, Position
+from workers.engine.documents.spec import Spec
 from workers.engine.edit import Edit, read
 from workers.engine.fit import Fit, Population
 from workers.engine.metrics import METRICS
 from workers.engine.oracle import oracle
 from workers.engine.prompts import Prompt, Refused
 from workers.engine.record import Record, record
-from workers.engine.replay import logits, replay
+from workers.engine.replay import Replayed, logits, replay, replay_changes
 
 ROUNDINGS = 64
 """How many rounding errors may add up before two values are said to differ."""
@@ -59,10 +61,19 @@ class Setting:
 
     @property
     def clean(self) -> Record:
-        return self._recorded("clean", [prompt.tokens for prompt in self.prompts])
+        tokens = [prompt.tokens for prompt in self.prompts]
+        run: Record = self.once("clean", lambda: record(self.loaded, torch.tensor(tokens)))
+        return run
 
     def corrupted(self, name: str) -> Record:
         return self._recorded(("corrupted", name), [prompt.corrupted[name] for prompt in self.prompts])
+
+    def base(self, spec: Spec) -> Record:
+        """The untouched run that a spec's edits are made in."""
+        if spec.base == "clean":
+            return self.clean
+        assert spec.corruption is not None
+        return self.corrupted(spec.corruption)
 
     def donors(self, population: Population) -> Record:
         """A run of one other prompt for each of these, of the same template and length."""
@@ -70,20 +81,22 @@ class Setting:
 
     def pattern(self, layer: int) -> Tensor:
         """(batch, heads, query, key): the attention weights of a layer in the untouched run."""
-        pattern: Tensor = self.once(("pattern", layer), lambda: self._pattern(layer))
+        return self.pattern_of(self.clean, layer)
+
+    def pattern_of(self, run: Record, layer: int) -> Tensor:
+        """The same, of another untouched run."""
+        pattern: Tensor = self.once(("pattern", id(run), layer), lambda: self._pattern(run, layer))
         return pattern
 
     @torch.no_grad()
-    def _pattern(self, layer: int) -> Tensor:
+    def _pattern(self, run: Record, layer: int) -> Tensor:
         if self.how == "oracle":
-            seen: Tensor = self.loaded.model(self.clean.tokens, use_cache=False, output_attentions=True).attentions[
-                layer
-            ]
+            seen: Tensor = self.loaded.model(run.tokens, use_cache=False, output_attentions=True).attentions[layer]
             return seen
-        return self.clean.pattern(layer)
+        return run.pattern(layer)
 
     def _recorded(self, key: Hashable, tokens: list[tuple[int, ...]]) -> Record:
-        run: Record = self.once(key, lambda: record(self.loaded, torch.tensor(tokens, device=self.loaded.device)))
+        run: Record = self.once(key, lambda: record_beside(self.clean, torch.tensor(tokens)))
         return run
 
     @cached_property
@@ -108,21 +121,29 @@ class Setting:
             return self.effects(run, [[]])[0]
         return Effect(self._arm(self._final(run, self.answers.reads)))
 
+    def reading(self, resid: Tensor) -> Effect:
+        """What would be read if this residual (batch, n_reads, d_model) entered the final norm; nothing is edited."""
+        return Effect(self._arm(resid))
+
+    def ending(self, resid: Tensor, largest_change: float, wrote: bool = True) -> Effect:
+        """An intervention that leaves resid (batch, n_reads, d_model) before the final norm, where answers are read."""
+        return Effect(self._arm(resid), wrote, largest_change)
+
     def effects(self, base: Record, interventions: Sequence[Sequence[Edit]]) -> Effects:
         """Each intervention's edits made together in `base`, and measured."""
         match self.how:
             case "replay":
-                return self._replayed(base, interventions)
+                return self._measured(base, interventions, replay_changes(base, interventions, self.answers.reads))
             case "null":
-                return self._replayed(base, [[_by_itself(base, edit) for edit in edits] for edits in interventions])
+                null = [[_by_itself(base, edit) for edit in edits] for edits in interventions]
+                return self._measured(base, null, replay(base, null, self.answers.reads))
             case "oracle":
                 truth = oracle(self.loaded, base.tokens, interventions, self.answers.reads)
                 return tuple(Effect(self._read_off(found, self.answers)) for found in truth.logits)
             case _:
                 assert_never(self.how)
 
-    def _replayed(self, base: Record, interventions: Sequence[Sequence[Edit]]) -> Effects:
-        done = replay(base, interventions, self.answers.reads)
+    def _measured(self, base: Record, interventions: Sequence[Sequence[Edit]], done: Replayed) -> Effects:
         return tuple(
             Effect(self._arm(resid), bool(wrote), largest_change(base, edits))
             for resid, wrote, edits in zip(done.resid, done.wrote, interventions, strict=True)
@@ -169,10 +190,18 @@ def largest_change(base: Record, edits: Sequence[Edit]) -> float | None:
 
 def _change(base: Record, item: Edit) -> float:
     old = read(base, item.component, item.at)
-    change = float((item.value - old).abs().max())
+    return changed_by(item.over(old, item.value.to(old)), old)
+
+
+def changed_by(new: Tensor, old: Tensor) -> float:
+    """The largest change of any entry; 0 within rounding."""
+    change = float((new - old).abs().max())
     rounding = ROUNDINGS * torch.finfo(old.dtype).eps * float(old.abs().max())
     return 0.0 if change <= rounding else change
 
 
 def _by_itself(base: Record, item: Edit) -> Edit:
+    """What replaces is replaced by what is there; what is added to, or projected, gets nothing added."""
+    if item.keeps != "nothing":
+        return replace(item, value=torch.zeros_like(item.value), keeps="all")
     return Edit(item.component, item.at, read(base, item.component, item.at))

@@ -13,6 +13,9 @@ from workers.engine.numbers import Arm, Numbers, SetsTried, Soundness
 LARGEST_ORACLE_DIFFERENCE = 1e-4
 """Between the fast path and plain hooks, as a share of the metric's size."""
 
+LARGEST_PRECISION_DIFFERENCE = 5e-2
+"""Between half and single precision, as a share of the metric's size."""
+
 
 def why_unsound(spec: Spec, edits: bool, gated: bool, numbers: Numbers) -> str | None:
     """Why the numbers cannot be believed, or None."""
@@ -34,6 +37,10 @@ def _faults(spec: Spec, edits: bool, gated: bool, numbers: Numbers) -> Iterator[
         yield "a hook did not fire or did not write"
     if edits:
         yield from _broken_edit(spec, numbers)
+    yield from _differing(spec, numbers)
+    rough = numbers.soundness.precision_difference
+    if rough is not None and not rough <= LARGEST_PRECISION_DIFFERENCE * _size(spec, numbers):
+        yield f"{numbers.environment.dtype} and float32 differ by {rough:.2g}; measure in float32"
 
 
 def _broken_arms(spec: Spec, gated: bool, numbers: Numbers) -> Iterator[str]:
@@ -82,8 +89,15 @@ def _broken_edit(spec: Spec, numbers: Numbers) -> Iterator[str]:
         yield "the edit wrote values that are not finite"
     if not sound.null_difference <= sound.noise_floor:
         yield f"a null edit changed the metric by {sound.null_difference:.2g}, beyond the noise floor"
-    if not sound.oracle_difference <= max(sound.noise_floor, LARGEST_ORACLE_DIFFERENCE * _size(spec, numbers)):
-        yield f"replay and plain hooks differ by {sound.oracle_difference:.2g}"
+
+
+def _differing(spec: Spec, numbers: Numbers) -> Iterator[str]:
+    """What only reads is computed twice as well."""
+    found = numbers.soundness.oracle_difference
+    if found is not None and not found <= max(
+        numbers.soundness.noise_floor, LARGEST_ORACLE_DIFFERENCE * _size(spec, numbers)
+    ):
+        yield f"the fast way and plain hooks differ by {found:.2g}"
 
 
 def _size(spec: Spec, numbers: Numbers) -> float:

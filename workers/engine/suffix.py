@@ -13,20 +13,31 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from workers.engine.anatomy import Loaded
 from workers.engine.attending import PROJECTED, Attending, Reached, forward_of
-from workers.engine.edit import Edit
+from workers.engine.edit import Edit, place
 from workers.engine.record import KeyValuePrefix, Record, attached
 from workers.engine.writing import Writes, lands
 
 
 @dataclass(frozen=True)
 class Cone:
-    """What an intervention can change: from layer `layer` on, the positions from `start` to before `end`."""
+    """What an intervention can change: from layer `layer` on, the positions from `start` to before `end`.
+
+    attends: whether the first layer's attention must be run: its input changes, or something inside it.
+    given: layers whose attention need not be, since all that it gives is written over, at every position.
+    """
 
     layer: int
     start: int
     end: int
-    attends: bool  # whether the first layer's attention must be run: its input changes, or something inside it
+    attends: bool
+    given: frozenset[int] = frozenset()
+
+
+def first_layer(loaded: Loaded, edits: Sequence[Edit]) -> int:
+    """The first layer that an intervention edits; one past the last if none."""
+    return min((place(loaded, edit.component).layer for edit in edits), default=loaded.layers)
 
 
 class CollectKeyValues(KeyValuePrefix):
@@ -45,30 +56,41 @@ class GivenKeyValues(KeyValuePrefix):
 
 
 class Suffix:
-    """Interventions that share a cone, run together on a record's prompts."""
+    """Interventions that share a cone, run together on a record's prompts; in the order in which they begin.
+
+    Those that begin in a layer behind the cone's first ride along from there.
+    """
 
     def __init__(self, base: Record, cone: Cone, reads: Tensor, interventions: Sequence[Sequence[Edit]]) -> None:
         self.base, self.loaded, self.cone, self.reads = base, base.loaded, cone, reads
         self.writes = Writes(base.loaded, interventions)
-        self.riders, self.batch = len(interventions), base.tokens.shape[0]
+        self.enters = [first_layer(base.loaded, edits) for edits in interventions]
+        assert self.enters == sorted(self.enters), "rows are in the order in which interventions begin"
+        self.riding, self.batch = 0, base.tokens.shape[0]  # how many interventions have begun
         self.window = torch.arange(cone.start, cone.end, device=reads.device).repeat(self.batch, 1)  # (batch, n)
 
     def run(self) -> Tensor:
         """The residual entering the final norm at the read positions: (rows, n_reads, d_model)."""
-        resid = self._rows(self.base.resid[self.cone.layer][:, self.cone.start : self.cone.end])
-        end = self.loaded.layers
-        for layer in range(self.cone.layer, end):
-            resid = self.writes.made(layer, "resid", resid, self.window)
-            if layer == end - 1 and self._reads_suffice():
-                return self.writes.made(end, "resid", self._last_layer(resid), self.reads)
-            resid = self._layer(layer, resid, self.window, self._prefix(layer))
-        return self._at_reads(self.writes.made(end, "resid", resid, self.window), end)
+        resid, positions = self.base.resid[0][:0, self.cone.start : self.cone.end], self.window
+        end, narrow = self.loaded.layers, self._reads_suffice_from()
+        for layer in range(self.enters[0], end):
+            resid, cache = self._with_beginners(layer, resid), self._prefix(layer)
+            resid = self.writes.made(layer, "resid", resid, positions)
+            if layer == narrow:
+                cache = cache if self._stood_in(layer) else self._key_values(layer, resid)
+                resid, positions = self._at_reads(resid, layer), self.reads
+            resid = self._layer(layer, resid, positions, cache)
+        resid = self.writes.made(end, "resid", self._with_beginners(end, resid), positions)
+        return resid if positions is self.reads else self._at_reads(resid, end)
 
-    def _last_layer(self, resid: Tensor) -> Tensor:
-        """The last layer of resid (rows, window, d_model), computed at the reads alone."""
-        layer = self.loaded.layers - 1
-        cache = self._prefix(layer) if self._stood_in(layer) else self._key_values(layer, resid)
-        return self._layer(layer, self._at_reads(resid, layer), self.reads, cache)
+    def _with_beginners(self, layer: int, resid: Tensor) -> Tensor:
+        """resid (rows, window, d_model), and behind it a row for each prompt of the interventions that begin here."""
+        beginning = self.enters.count(layer)
+        if beginning == 0:
+            return resid
+        self.riding += beginning
+        recorded = self.base.resid[layer][:, self.cone.start : self.cone.end]
+        return torch.cat([resid, recorded.repeat(beginning, 1, 1)])
 
     def _layer(self, layer: int, resid: Tensor, positions: Tensor, cache: KeyValuePrefix) -> Tensor:
         """One layer of resid (rows, n, d_model) at `positions` (batch, n), with its edits."""
@@ -90,7 +112,8 @@ class Suffix:
             return self.base.calls[layer].run(resid, rows, self.cone.end, cache)
 
     def _stood_in(self, layer: int) -> bool:
-        return layer == self.cone.layer and not self.cone.attends
+        """Whether recorded z take the place of a layer's attention: they are right, or all written over."""
+        return layer in self.cone.given or (layer == self.cone.layer and not self.cone.attends)
 
     def _recorded_z(self, layer: int, positions: Tensor) -> Tensor:
         """(rows, n, heads * d_head)."""
@@ -111,13 +134,26 @@ class Suffix:
             return GivenKeyValues(*reached.found)
         raise RuntimeError(f"layer {layer} of this {self.loaded.family} asked for no keys and values")
 
-    def _reads_suffice(self) -> bool:
-        """Whether the last layer need be computed at the reads alone: they are fewer, and no edit is left out."""
+    def _reads_suffice_from(self) -> int:
+        """The layer from which on the reads alone need be computed, since no later attention looks elsewhere.
+
+        No layer where the reads are all there is, or where an edit would be left out.
+        """
         last = self.loaded.layers - 1
-        if self.reads.shape[1] >= self.window.shape[1] or self.writes.at(last, *PROJECTED, "pattern"):
-            return False
-        after = self.writes.at(last, "z", "attn", "neuron", "mlp") + self.writes.at(last + 1, "resid")
-        return all(lands(write.edit, self.reads) for write in after)
+        narrow = max(filter(lambda layer: not self._stood_in(layer), range(self.cone.layer, last + 1)), default=None)
+        if narrow is None:
+            narrow = self.cone.layer
+        elif self.writes.at(narrow, *PROJECTED, "pattern") or not self._may_query_reads():
+            narrow += 1
+        behind = [self.writes.at(layer, "resid") for layer in range(narrow + 1, last + 2)]
+        inside = [self.writes.at(layer, "z", "attn", "neuron", "mlp") for layer in range(narrow, last + 1)]
+        fewer = self.reads.shape[1] < self.window.shape[1]
+        left = fewer and all(lands(write.edit, self.reads) for writes in (*behind, *inside) for write in writes)
+        return narrow if left else last + 1
+
+    def _may_query_reads(self) -> bool:
+        """Whether the attention takes queries at any positions; in some families they must be the last ones."""
+        return not self.loaded.queries_last or torch.equal(self.reads, self.window[:, -self.reads.shape[1] :])
 
     def _at_reads(self, resid: Tensor, layer: int) -> Tensor:
         """resid (rows, window, d_model) entering `layer`, at the reads; before the cone it is the record's."""
@@ -128,7 +164,7 @@ class Suffix:
 
     def _rows(self, of_prompts: Tensor) -> Tensor:
         """(batch, …) -> (rows, …)."""
-        return of_prompts.repeat(self.riders, *[1] * (of_prompts.ndim - 1))
+        return of_prompts.repeat(self.riding, *[1] * (of_prompts.ndim - 1))
 
 
 def _at(tensor: Tensor, positions: Tensor) -> Tensor:

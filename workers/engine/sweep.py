@@ -14,6 +14,7 @@ from workers.engine.documents.behavior import Behavior
 from workers.engine.documents.bundle import Bundle, measurement_of
 from workers.engine.documents.expect import AtLeast
 from workers.engine.documents.finding import Claim, Finding, Pin
+from workers.engine.documents.measurement import Measurement
 from workers.engine.documents.model import Model
 from workers.engine.documents.spec import Spec
 from workers.engine.matching import load
@@ -56,6 +57,9 @@ class Sweep:
             name = ", ".join(row.components) or "untouched"
             yield f"{name:<{width}}  {measured(row.measured, row.interval)}{_q(row.q)}"
         yield f"{len(self.rows)} rows on {len(self.numbers.prompts)} prompts; intervals at 95 % each, not corrected"
+        rough = self.numbers.soundness.precision_difference
+        if rough is not None:
+            yield f"{self.numbers.environment.dtype}: {rough:.2g} from float32 at most, on a sample of the prompts"
         if any(row.q is not None for row in self.rows):
             yield "q: false discovery rate over all rows, for effects larger than 1 % of the gap"
 
@@ -77,12 +81,17 @@ def sweep(
     folders: Sequence[Path],
     device: str,
     progress: Progress,
+    dtype: str | None = None,
 ) -> Sweep:
-    """seed: null for the public draw 0. Raises Invalid, Refused, CannotLoad or Mismatch."""
+    """seed: null for the public draw 0. dtype: of the weights; null for the model's own.
+
+    Raises Invalid, Refused, CannotLoad or Mismatch.
+    """
     bundle = _bundle(behavior, model, technique, spec)
-    measurement = measurement_of(bundle, bundle.finding.claims[0])
+    asked = measurement_of(bundle, bundle.finding.claims[0])
+    measurement = Measurement.from_json({**asked.values(), "dtype": dtype or asked.dtype})
     loaded = load(measurement.model, folders, device, measurement.dtype)
-    prepare(measurement, vocabulary_of(loaded.tokenizer, measurement.model))
+    prepare(measurement, vocabulary_of(loaded.tokenizer, measurement.model, loaded.outputs))
     run = job(measurement, 0, loaded, "python -m workers.engine measure …")
     numbers = measure(run, seed, (), progress, prompts)
     found = reported(measurement.spec, Share(numbers, len(numbers.prompts)), numbers.edited, behavior.chance)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
-from workers.engine.prompts import Refused, Vocabulary
+from workers.engine.prompts import Encoding, Refused, Vocabulary
 
 TokenId = Annotated[int, Field(ge=0, le=10_000_000)]
-Scoring = Literal["first_token", "sequence"]
 Span = tuple[int, int]
+LONGEST_SHOWN = 200
 WORD = re.compile("[A-Za-z]+")
 
 
@@ -34,18 +35,30 @@ class Tokenized:
 
 
 def tokenized(text: str, vocabulary: Vocabulary) -> Tokenized:
-    """Raises Refused if the model has no tokenizer or the tokenizer does not know a word."""
-    if vocabulary.encode is None:
-        raise Refused(f"{text!r}: this model has no tokenizer; state its prompts in tokens (pairs, token_table)")
-    encoding = vocabulary.encode(text)
-    for token, (start, end) in zip(encoding.ids, encoding.offsets, strict=True):
-        if token in vocabulary.special:
-            raise Refused(f"{text!r}: {text[start:end]!r} is unknown to the tokenizer or special; use other words")
-    if not encoding.ids:
-        raise Refused(f"{text!r}: has no tokens; write some text")
+    """Ordinary text behind BOS. Raises Refused if the model has no tokenizer or the tokenizer does not know a word."""
+    encoding = _encoded(text, vocabulary, vocabulary.special)
     first = first_tokens(vocabulary)
     offsets = ((0, 0),) * len(first) + tuple(encoding.offsets)
     return Tokenized(text, first + tuple(encoding.ids), offsets)
+
+
+def chat_tokenized(text: str, vocabulary: Vocabulary) -> Tokenized:
+    """A rendered chat: control tokens belong to it, and BOS stands there only if the chat template writes it."""
+    encoding = _encoded(text, vocabulary, vocabulary.special - vocabulary.control)
+    return Tokenized(text, tuple(encoding.ids), tuple(encoding.offsets))
+
+
+def _encoded(text: str, vocabulary: Vocabulary, forbidden: frozenset[int]) -> Encoding:
+    if vocabulary.encode is None:
+        raise Refused(f"{text!r}: this model has no tokenizer; state its prompts in tokens (pairs, token_table)")
+    encoding = vocabulary.encode(text)
+    shown = text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]} ..."
+    for token, (start, end) in zip(encoding.ids, encoding.offsets, strict=True):
+        if token in forbidden:
+            raise Refused(f"{shown!r}: {text[start:end]!r} is unknown to the tokenizer or special; use other words")
+    if not encoding.ids:
+        raise Refused(f"{shown!r}: has no tokens; write some text")
+    return encoding
 
 
 def first_tokens(vocabulary: Vocabulary) -> tuple[int, ...]:
@@ -63,28 +76,6 @@ def most_tokens(text: str) -> int:
     return sum(-(-len(word) // 2) for word in words) + len(others)
 
 
-def answer_token(prompt: Tokenized, answer: str, scoring: Scoring | None, vocabulary: Vocabulary) -> int:
-    """The token that follows the prompt if its text goes on with `answer`: what is read at the last position."""
-    whole = tokenized(prompt.text + answer, vocabulary)
-    known, added = whole.tokens[: len(prompt.tokens)], whole.tokens[len(prompt.tokens) :]
-    if known != prompt.tokens or not added:
-        raise Refused(
-            f"{prompt.text!r}: with the answer {answer!r} the tokenizer splits the prompt itself otherwise; "
-            "move the space between them from the answer's prefix to the end of the prompt, or the other way round"
-        )
-    if len(added) > 1 and scoring is None:
-        raise Refused(
-            f"{prompt.text!r}: the answer {answer!r} has {len(added)} tokens; take answers of one token, "
-            'or declare "scoring": "first_token"'
-        )
-    if len(added) > 1 and scoring == "sequence":
-        raise Refused(
-            f"{prompt.text!r}: the answer {answer!r} has {len(added)} tokens, and sequences cannot be scored yet; "
-            'take "scoring": "first_token" or answers of one token'
-        )
-    return added[0]
-
-
 def require_aligned(clean: Tokenized, corrupted: Tokenized, spans: tuple[list[Span], list[Span]], name: str) -> None:
     """Index i must mean the same in both: equally many tokens, and every slot at the same tokens."""
     numbers = len(clean.tokens), len(corrupted.tokens)
@@ -93,3 +84,9 @@ def require_aligned(clean: Tokenized, corrupted: Tokenized, spans: tuple[list[Sp
         raise Refused(f"{both}: they must be equal; take words of equally many tokens")
     if spans[0] != spans[1]:
         raise Refused(f"{both}, but their words stand at different tokens; take words of equally many tokens")
+
+
+def layout_of(template: str, spans: list[Span], length: int) -> str:
+    """The template's hash, the tokens of its slots, and the length: "5b1c40de/2,4,8-9/16"."""
+    slots = ",".join(str(first) if first == last else f"{first}-{last}" for first, last in spans)
+    return f"{hashlib.sha256(template.encode()).hexdigest()[:8]}/{slots}/{length}"

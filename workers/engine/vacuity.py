@@ -6,7 +6,18 @@ from collections.abc import Sequence
 from typing import assert_never
 
 from workers.engine.documents.components import component
-from workers.engine.documents.expect import AtLeast, AtMost, Between, Expect, RankAtMost, SetEquals, Top, Value, bounds
+from workers.engine.documents.expect import (
+    AtLeast,
+    AtMost,
+    Between,
+    Expect,
+    RankAtMost,
+    SetEquals,
+    Top,
+    Value,
+    bounds,
+    named_by,
+)
 from workers.engine.documents.spec import Spec
 from workers.engine.metrics import METRICS
 from workers.engine.null import null_value
@@ -28,9 +39,10 @@ def is_vacuous(stake: Stake, edits: bool, shares: Sequence[Share], chance: float
     match stake.kind:
         case "effect":
             idle = any(_meets(stake.expect, number) for number in (null, *_idle(stake, edits, shares, chance)))
-            return idle or _most_have(stake) or _replaces_the_run(stake.spec)
+            return idle or _most_have(stake) or (edits and _is_any_models(stake))
         case "absence":
-            return stake.spec.statistic not in MEANS or _too_wide(stake.expect, null, _widest_absence(stake, shares))
+            empty = stake.spec.statistic not in MEANS or _is_the_whole_model(stake)
+            return empty or _too_wide(stake.expect, null, _widest_absence(stake, shares))
         case _:
             assert_never(stake.kind)
 
@@ -73,10 +85,33 @@ def _most_have(stake: Stake) -> bool:
     return isinstance(stake.expect, RankAtMost) and 2 * stake.expect.rank_at_most > named
 
 
+def _is_any_models(stake: Stake) -> bool:
+    """A random direction is a control, and one out of many does whatever one likes."""
+    chosen = getattr(stake.spec, "random", None) is not None
+    return chosen or _replaces_the_run(stake.spec) or _writes_what_is_read(stake)
+
+
+def _writes_what_is_read(stake: Stake) -> bool:
+    """The last residual stream is unembedded: what is written there is the answer, whatever the model computes."""
+    places = map(component, named_by(stake.expect) or getattr(stake.spec, "components", ()))
+    last = None if stake.dimensions is None else stake.dimensions.layers
+    return any(place.kind == "resid" and place.layer == last for place in places)
+
+
+def _is_the_whole_model(stake: Stake) -> bool:
+    """A circuit that leaves no head out (and no MLP, where they count) differs from the model in nothing."""
+    if stake.dimensions is None:
+        return False
+    whole = [place for place in map(component, stake.spec.complete) if place.position is None]
+    heads, mlps = (sum(place.kind == kind for place in whole) for kind in ("head", "mlp"))
+    wanted = 0 if getattr(stake.spec, "others", "heads") == "heads" else stake.dimensions.layers
+    return heads == stake.dimensions.layers * stake.dimensions.heads and mlps >= wanted
+
+
 def _replaces_the_run(spec: Spec) -> bool:
     """The residual stream at every position is all there is: any model would show what replacing it does."""
     places = map(component, getattr(spec, "components", ()))
-    return any(place.kind in ("embed", "resid") and place.position is None for place in places)
+    return spec.replaces and any(place.kind in ("embed", "resid") and place.position is None for place in places)
 
 
 def _idle(stake: Stake, edits: bool, shares: Sequence[Share], chance: float) -> list[float]:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from workers.engine.documents.document import Document
 from workers.engine.documents.expect import ClaimKind, Expect
+from workers.engine.documents.model import Dimensions
 from workers.engine.documents.spec import Spec
 
 Outcome = Literal["holds", "fails", "undecided", "errored"]
@@ -16,12 +17,16 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True)
 class Stake:
-    """What is judged: a claim's technique, spec (written out), expectation and kind."""
+    """What is judged: a claim's technique, spec (written out), expectation and kind.
+
+    dimensions: of the model; null where it does not matter which residual stream is the last, or what a whole model is.
+    """
 
     technique: str
     spec: Spec
     expect: Expect
     kind: ClaimKind
+    dimensions: Dimensions | None = None
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,8 @@ def verify(
     claims = [claim for claim in bundle.finding.claims if claim.runnable and only in (None, claim.id)]
     measurements = {claim.id: measurement_of(bundle, claim) for claim in claims}
     if not claims:
-        return Verification(bundle, (), None if only else badge(bundle.finding, {}), made_seeds=False)
+        unchecked = None if only else badge(bundle.finding, {}, roles=bundle.roles)
+        return Verification(bundle, (), unchecked, made_seeds=False)
     first = measurements[claims[0].id]
     loaded = load(first.model, folders, device, first.dtype)
     checked: list[ClaimChecked] = []
@@ -78,12 +79,13 @@ def verify(
     checked.sort(key=lambda one: [claim.id for claim in claims].index(one.claim.id))
     states = {one.claim.id: ClaimState(verdict=one.verdict) for one in checked}
     made = any(_is_made(bundle, numbers) for one in checked for numbers in one.draws)
-    return Verification(bundle, tuple(checked), None if only else badge(bundle.finding, states), made)
+    found = None if only else badge(bundle.finding, states, roles=bundle.roles)
+    return Verification(bundle, tuple(checked), found, made)
 
 
 def stake_of(claim: Claim, measurement: Measurement) -> Stake:
     assert claim.technique is not None and claim.expect is not None
-    return Stake(claim.technique, measurement.spec, claim.expect, claim.kind)
+    return Stake(claim.technique, measurement.spec, claim.expect, claim.kind, measurement.model.dimensions)
 
 
 def gate_of(bundle: Bundle, claim: Claim) -> Gate:
@@ -100,7 +102,7 @@ def _check(
     said = {claim.id: sentence(claim, bundle.behavior.title, bundle.finding.circuit.groups) for claim in claims}
     stakes = [(stake_of(claim, measurement), gate_of(bundle, claim)) for claim in claims]
     try:
-        prepare(measurement, vocabulary_of(loaded.tokenizer, measurement.model))
+        prepare(measurement, vocabulary_of(loaded.tokenizer, measurement.model, loaded.outputs))
         fit = fit_of(measurement, loaded)
         draws = _draws(bundle, measurement, stakes, fit, watch(claims[0].id), command)
         controls = [_control(bundle, claim, fit, watch(f"{claim.id}: control"), command) for claim in claims]

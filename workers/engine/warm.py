@@ -9,7 +9,7 @@ from pathlib import Path
 
 from workers.engine.anatomy import Loaded
 from workers.engine.checkpoint import CannotLoad
-from workers.engine.cost import MEBIBYTE, cost_of, weights_of
+from workers.engine.cost import MEBIBYTE, cost_of, weights_held
 from workers.engine.documents.measurement import Measurement
 from workers.engine.fit import Fit
 from workers.engine.matching import load
@@ -62,7 +62,7 @@ class Warm:
         """By the estimate, since nothing is known yet of what will be loaded."""
         if memory is None:
             return self._evict_until(lambda: len(self._models) < KEPT_WARM)
-        weights = weights_of(measurement.model.dimensions, measurement.dtype)
+        weights = weights_held(measurement.model.dimensions, measurement.dtype)
         if weights > memory:
             raise _too_large(weights, memory)
         run = cost_of(measurement).memory

@@ -59,8 +59,16 @@ def written(tensor: Tensor, writes: Sequence[tuple[Write, int]], positions: Tens
     rows = torch.cat([found.prompts + write.intervention * batch for write, _, found in landings])
     columns = torch.cat([found.columns for _, _, found in landings])
     blocks = torch.cat([torch.full_like(found.columns, block) for _, block, found in landings])
-    values = torch.cat([found.values for _, _, found in landings])
-    return torch.unflatten(tensor, -1, (-1, width)).index_put((rows, columns, blocks), values).flatten(-2)
+    blocked = torch.unflatten(tensor, -1, (-1, width))
+    values = torch.cat([_over(blocked, write, block, found, batch) for write, block, found in landings])
+    return blocked.index_put((rows, columns, blocks), values).flatten(-2)
+
+
+def _over(blocked: Tensor, write: Write, block: int, found: Landing, batch: int) -> Tensor:
+    """The values that land, (K, d), with what the edit keeps of blocked (rows, n, blocks, d)."""
+    if write.edit.keeps == "nothing":
+        return found.values
+    return write.edit.over(blocked[found.prompts + write.intervention * batch, found.columns, block], found.values)
 
 
 class Writes:
@@ -88,16 +96,17 @@ class Writes:
         return self.into([(write, write.where.unit) for write in writes], tensor, positions, width)
 
     def into(self, writes: Sequence[tuple[Write, int]], tensor: Tensor, positions: Tensor, width: int) -> Tensor:
-        new = written(tensor, writes, positions, width)
+        by_position = tensor.reshape(-1, positions.shape[1], tensor.shape[-1])  # OPT's MLP joins prompts and positions
+        new = written(by_position, writes, positions, width)
         self._note((write for write, _ in writes), positions)
-        return new
+        return new.view(tensor.shape)
 
     def patterned(self, layer: int, z: Tensor, values: Tensor, positions: Tensor) -> Tensor:
         """z (rows, n, heads * d_head) under edited patterns, which weigh the values (rows, kv_heads, pos, d_head)."""
         writes = self.at(layer, "pattern")
         if not writes:
             return z
-        group = self.loaded.heads // self.loaded.kv_heads
+        group = self.loaded.heads // values.shape[1]
         of_rider = torch.unflatten(values, 0, (self.riders, -1))
         weighed = [_weighed(write, of_rider[write.intervention, :, write.where.unit // group]) for write in writes]
         return self.into([(write, write.where.unit) for write in weighed], z, positions, self.loaded.d_head)

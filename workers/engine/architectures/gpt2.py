@@ -12,10 +12,17 @@ if TYPE_CHECKING:
     from transformers import GPT2Config
     from transformers.models.gpt2.modeling_gpt2 import GPT2MLP, GPT2Attention, GPT2Block
 
-    from workers.engine.architectures import Projected
+    from workers.engine.architectures import Adding, Projected
 
 MODEL = GPT2LMHeadModel
-CAUSAL = True
+
+
+def causal(config: GPT2Config) -> bool:
+    return True
+
+
+def queries_last(config: GPT2Config) -> bool:
+    return False
 
 
 def key_value_heads(config: GPT2Config) -> int:
@@ -46,16 +53,16 @@ def projection(attention: GPT2Attention, part: Projected, head: int) -> tuple[nn
     return attention.c_attn, "qkv".index(part) * attention.num_heads + head
 
 
-def value_bias(attention: GPT2Attention, heads: int) -> Tensor:
-    return torch.unflatten(attention.c_attn.bias, 0, (3, heads, -1))[2]
-
-
 def mlp(layer: GPT2Block) -> nn.Module | None:
     return layer.mlp
 
 
 def down_projection(mlp: GPT2MLP) -> nn.Module:
     return mlp.c_proj
+
+
+def added(layer: GPT2Block, part: Adding, output: Tensor) -> Tensor | None:
+    return output
 
 
 def final_norm(model: GPT2LMHeadModel) -> nn.Module:

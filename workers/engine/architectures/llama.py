@@ -12,10 +12,17 @@ if TYPE_CHECKING:
     from transformers import LlamaConfig, LlamaModel
     from transformers.models.llama.modeling_llama import LlamaAttention, LlamaDecoderLayer, LlamaMLP
 
-    from workers.engine.architectures import Projected
+    from workers.engine.architectures import Adding, Projected
 
 MODEL = LlamaForCausalLM
-CAUSAL = True
+
+
+def causal(config: LlamaConfig) -> bool:
+    return True
+
+
+def queries_last(config: LlamaConfig) -> bool:
+    return False
 
 
 def key_value_heads(config: LlamaConfig) -> int:
@@ -48,20 +55,16 @@ def projection(attention: LlamaAttention, part: Projected, head: int) -> tuple[n
     return (attention.k_proj if part == "k" else attention.v_proj), head // attention.num_key_value_groups
 
 
-def value_bias(attention: LlamaAttention, heads: int) -> Tensor:
-    values, d_head = attention.v_proj, attention.head_dim
-    if not attention.config.attention_bias:
-        return values.weight.new_zeros(heads, d_head)
-    by_group = torch.unflatten(values.bias, 0, (-1, d_head))  # (kv_heads, d_head)
-    return by_group.repeat_interleave(heads // by_group.shape[0], dim=0)
-
-
 def mlp(layer: LlamaDecoderLayer) -> nn.Module | None:
     return layer.mlp
 
 
 def down_projection(mlp: LlamaMLP) -> nn.Module:
     return mlp.down_proj
+
+
+def added(layer: LlamaDecoderLayer, part: Adding, output: Tensor) -> Tensor | None:
+    return output
 
 
 def final_norm(model: LlamaForCausalLM) -> nn.Module:

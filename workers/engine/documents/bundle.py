@@ -62,6 +62,7 @@ def measurement_of(bundle: Bundle, claim: Claim) -> Measurement:
         fit={name: _prompts(bundle, named) for name, named in claim.spec.other_prompts.items()},
         gate_metric=behavior.metric if technique.gated else None,
         model=_identity(bundle.model),
+        dtype=bundle.model.dtype,
     )
 
 
@@ -78,7 +79,9 @@ def control_of(bundle: Bundle, claim: Claim) -> Measurement | None:
         nodes = {str(component(node.component).without_position()) for node in bundle.finding.circuit.nodes}
         chance = behavior_of(bundle, claim.spec.prompts).chance
         side, reduce = toward(own.spec, claim.expect, chance)
-        control = RandomSets(exclude=tuple(sorted(nodes)), toward=side, reduce=reduce)
+        excluded = () if TECHNIQUES[claim.technique].alternative else tuple(sorted(nodes))
+        idle = own.spec.out_of_reach(bundle.model.dimensions)
+        control = RandomSets(exclude=tuple(sorted({*excluded, *idle})), toward=side, reduce=reduce)
     return own.model_copy(update={"control": control})
 
 
@@ -87,8 +90,8 @@ def _power(bundle: Bundle, claim: Claim, spec: Spec) -> tuple[str, ...]:
     if claim.power:
         return tuple(str(place) for place in components_of(claim.power, groups, dimensions))
     layers = sorted({place.layer for place in _components(spec) if place.layer is not None})
-    heads = components_of([f"{layer}.*" for layer in layers], groups, dimensions)
-    return tuple(str(place) for place in heads)
+    reference = components_of(spec.power_reference(layers), groups, dimensions)
+    return tuple(str(place) for place in reference)
 
 
 def _components(spec: Spec) -> tuple[Component, ...]:
@@ -174,6 +177,9 @@ def _wrong_claims(bundle: Bundle) -> Iterator[Problem]:
             continue
         wrong_sets = list(_wrong_prompt_sets(bundle, claim, f"claims.{index}.spec"))
         yield from wrong_sets or _wrong_spec(bundle, claim.spec, f"claims.{index}.spec")
+        if claim.kind == "absence" and not claim.power and claim.spec.null_of_kept == 0.0:
+            # of what is kept, all heads of a layer are no smaller circuit
+            yield Problem(f"claims.{index}.power", "state a circuit that must not do")
         yield from _wrong_ranking(bundle, claim, f"claims.{index}")
 
 
@@ -244,6 +250,8 @@ def _written(spec: Spec, bundle: Bundle) -> dict[str, Any]:
 def _all_components(spec: Spec, bundle: Bundle) -> list[Component]:
     written = _written(spec, bundle)
     texts = [*written.get("components", ()), *written["contrast"]]
+    texts += [text for field in ("receivers", "through", "circuit", "without") for text in written.get(field, ())]
+    texts += [text for edge in written.get("edges") or () for text in edge]
     texts += [text for given in written["given"] for text in given["components"]]
     return [component(text) for text in texts]
 

@@ -39,8 +39,14 @@ class Unordered:
     """Marks a tuple field whose order means nothing: its canonical text is sorted and without repeats."""
 
 
+class Later:
+    """Marks a field that came when documents of its kind had long been pinned: its default is not written out, so
+    that a document that does not use it keeps its hash.
+    """
+
+
 class Document(BaseModel):
-    """A frozen value read from JSON. Defaults are written out in its canonical text."""
+    """A frozen value read from JSON. Defaults are written out in its canonical text, but for those of later fields."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
@@ -66,7 +72,11 @@ class Document(BaseModel):
         """As JSON values, defaults written out, unordered lists sorted."""
         dumped: dict[str, Any] = normalize(self.model_dump(mode="json"))
         for name, field in type(self).model_fields.items():
-            dumped[name] = _written(getattr(self, name), dumped[name], field.metadata)
+            value = getattr(self, name)
+            if value == field.default and any(isinstance(item, Later) for item in field.metadata):
+                del dumped[name]
+            else:
+                dumped[name] = _written(value, dumped[name], field.metadata)
         return dumped
 
     @property

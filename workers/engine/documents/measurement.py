@@ -9,7 +9,7 @@ from pydantic import Field, SerializeAsAny, model_validator
 from workers.engine.documents.behavior import PromptSource
 from workers.engine.documents.document import Document, Unordered
 from workers.engine.documents.expect import ComponentText
-from workers.engine.documents.model import Dimensions, Hub, Local
+from workers.engine.documents.model import Dimensions, Hub, Local, Precision
 from workers.engine.documents.spec import Spec
 from workers.engine.techniques import TECHNIQUES
 
@@ -74,7 +74,7 @@ class Measurement(Document):
     fit: dict[str, PromptPart] = {}
     gate_metric: str | None
     model: Identity
-    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    dtype: Precision = "float32"
     control: Annotated[RandomSets | Power | None, Field(discriminator="kind")] = None
 
     @model_validator(mode="before")

@@ -6,11 +6,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from workers.engine.documents.document import Document, Prose, Sha256, Slug, Title, Words
+from workers.engine.documents.document import Document, Later, Prose, Sha256, Slug, Title, Words
 from workers.engine.documents.reference import References
 
 Repository = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$", max_length=200)]
 Commit = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
+
+
+Precision = Literal["float32", "bfloat16", "float16"]
 
 
 class Hub(Document):
@@ -41,7 +44,11 @@ class Dimensions(Document):
 
 
 class Model(Document):
-    """bos: the token id put before every prompt, or null for none. dimensions_from: "config" if a worker read them."""
+    """bos: the token id put before every prompt, or null for none. dimensions_from: "config" if a worker read them.
+
+    dtype: what it is measured in; half precision is compared with float32 on a sample of every run's prompts, for which
+    the model is loaded in both.
+    """
 
     kind: Literal["model"] = "model"
     slug: Slug
@@ -54,6 +61,7 @@ class Model(Document):
     chat_template: Annotated[str, StringConstraints(max_length=20_000)] | None
     dimensions: Dimensions
     dimensions_from: Words = "config"
+    dtype: Annotated[Precision, Later()] = "float32"
     licence: Words = ""
     references: References = ()
     body: Prose = ""

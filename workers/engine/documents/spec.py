@@ -6,7 +6,8 @@ Sources and formulas: `recovered` = (edited - corrupted) / (clean - corrupted), 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
@@ -14,6 +15,9 @@ from workers.engine import metrics
 from workers.engine.documents.components import NotAComponent, component, group_of
 from workers.engine.documents.document import Document, Sha256, Slug, Unordered
 from workers.engine.registry import UnknownKey
+
+if TYPE_CHECKING:
+    from workers.engine.documents.model import Dimensions
 
 Report = Literal["raw", "change", "relative_change", "recovered", "kept"]
 Statistic = Literal["mean", "ratio_of_means", "median", "fraction", "correlation"]
@@ -103,7 +107,7 @@ class Spec(Document):
 
     @model_validator(mode="after")
     def _recovered_needs_a_corruption(self) -> Self:
-        if self.report == "recovered" and self.corruption is None:
+        if self.report == "recovered" and not self.has_corrupted_run:
             raise ValueError("report 'recovered' compares with corrupted prompts: name a corruption of the behavior")
         return self
 
@@ -112,10 +116,22 @@ class Spec(Document):
         """The untouched arm that the edits are made in."""
         return "clean"
 
+    @property
+    def has_corrupted_run(self) -> bool:
+        """Of corrupted prompts, unless the technique corrupts the run itself."""
+        return self.corruption is not None
+
     def editing(self, components: tuple[str, ...]) -> Self:
         """The same spec with one edited arm, of these components."""
         named = {"components": components} if "components" in type(self).model_fields else {}
         return self.model_copy(update={**named, "contrast": ()})
+
+    def power_reference(self, layers: Sequence[int]) -> tuple[str, ...]:
+        """Components whose edit an absence must be able to notice, unless its claim names some; with wildcards.
+
+        layers: those of the components claimed to be without effect.
+        """
+        return tuple(f"{layer}.*" for layer in layers)
 
     def at_floor(self) -> Self | None:
         """The spec whose number `kept` is measured from; None where that is zero or `kept` is not reported."""
@@ -125,6 +141,28 @@ class Spec(Document):
     def null_of_kept(self) -> float:
         """What `kept` is when nothing happens; techniques that knock out or keep only say their own."""
         return 1.0
+
+    @property
+    def replaces(self) -> bool:
+        """Whether what the components compute is replaced; else something is added to it, or taken off it."""
+        return True
+
+    @property
+    def complete(self) -> tuple[str, ...]:
+        """What is claimed to lack nothing: of the whole model that is no claim."""
+        return ()
+
+    def shows(self, name: str) -> bool:
+        """Whether an effect of this component is one of what it computes; else it is not covered by it."""
+        return True
+
+    def for_power(self, components: tuple[str, ...]) -> Self:
+        """The spec of the reference edit that must break an absence's bound."""
+        return self.editing(components)
+
+    def out_of_reach(self, dimensions: Dimensions) -> tuple[str, ...]:
+        """Components that could not have any effect by construction, and so are no control."""
+        return ()
 
     @property
     def other_prompts(self) -> dict[str, Slug | OtherPrompts]:

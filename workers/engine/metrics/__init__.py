@@ -22,7 +22,9 @@ Rows = Literal["answers", "all", "none"]
 
 @dataclass(frozen=True)
 class Metric:
-    """`value(logits, answers)` -> (batch,): the mean over a prompt's answers, over all read positions.
+    """`value(logits, answers)` -> (batch,): the mean over a prompt's answers, unless the metric is of all together.
+
+    Of a set of tokens the probability is the sum and the logit the mean.
 
     unit: what the number counts, in words. null: the value that means "nothing" for a raw report (None where the
     behavior's chance level says it). rows: whether the answer tokens' logits suffice or the whole vocabulary is

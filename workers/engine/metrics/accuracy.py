@@ -13,10 +13,8 @@ if TYPE_CHECKING:
 
 
 def value(logits: Tensor, answers: AnswerTable) -> Tensor:
-    """(batch, n_reads, vocabulary) -> (batch,). Of equal logits the first token counts as the most likely."""
-    likeliest = logits.argmax(-1, keepdim=True)  # (batch, n_reads, 1)
-    hit = ((answers.right == likeliest) & answers.right_real).any(-1)
-    return answers.mean(hit.float())
+    """(batch, n_reads, vocabulary) -> (batch,)."""
+    return answers.mean(answers.hits(logits).float())
 
 
 METRIC = Metric(

@@ -6,9 +6,10 @@ Each file holds `GENERATOR`. Generators import no torch.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypedDict
 
 from workers.engine.documents.canonical import canonical, sha256
 from workers.engine.documents.document import Document
@@ -64,15 +65,33 @@ class Encoding(Protocol):
     def offsets(self) -> list[tuple[int, int]]: ...
 
 
+class Turn(TypedDict):
+    """One message of a conversation."""
+
+    role: str
+    content: str
+
+
+Render = Callable[[Sequence[Turn]], str]
+"""A conversation as the model's chat template writes it, up to where the assistant goes on; raises Refused."""
+
+
 @dataclass(frozen=True)
 class Vocabulary:
-    """The model's side of a prompt: how text becomes tokens. `encode` is None for models without a tokenizer."""
+    """The model's side of a prompt: how text becomes tokens. `encode` is None for models without a tokenizer.
+
+    special: ids that ordinary text does not have; control: those of them that a chat template writes. chat: opens the
+    model's chat template; None if it has none. outputs: how many ids an answer may be, None for as many as tokens.
+    """
 
     size: int
     longest: int
     bos: int | None
     encode: Callable[[str], Encoding] | None = None
     special: frozenset[int] = frozenset()
+    control: frozenset[int] = frozenset()
+    chat: Callable[[], AbstractContextManager[Render]] | None = None
+    outputs: int | None = None
 
 
 Draws = Literal["seeded", "stated", "enumerated"]

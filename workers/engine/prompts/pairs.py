@@ -6,6 +6,7 @@ One draw, and the same for everybody: what is seen on it holds for the stated pr
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
@@ -13,16 +14,8 @@ from pydantic import Field, StringConstraints, model_validator
 from workers.engine.documents.document import Document, Invalid, Problem, Slug, Unordered
 from workers.engine.documents.unions import told_apart_by, variant
 from workers.engine.prompts import Answer, Draws, Extent, Generator, Names, Prompt, Refused, Source, Vocabulary
-from workers.engine.tokenized import (
-    Scoring,
-    TokenId,
-    Tokenized,
-    answer_token,
-    first_tokens,
-    most_tokens,
-    require_aligned,
-    tokenized,
-)
+from workers.engine.scoring import Scoring, scored
+from workers.engine.tokenized import TokenId, Tokenized, first_tokens, most_tokens, require_aligned, tokenized
 from workers.engine.wording import (
     END,
     LONGEST_TEXT,
@@ -94,7 +87,9 @@ StatedPrompt = Annotated[
 
 
 class PairsSource(Source):
-    """prefix: what stands between a text and its answer. scoring: required where an answer has several tokens."""
+    """prefix: what stands between a text and its answer. scoring: required where an answer has several tokens (see
+    `scored`).
+    """
 
     generator: Literal["pairs"] = "pairs"
     prompts: Annotated[tuple[StatedPrompt, ...], Field(min_length=1, max_length=MOST_PROMPTS)]
@@ -132,10 +127,11 @@ def draws(source: PairsSource) -> Draws:
 
 
 def extent(source: PairsSource) -> Extent:
-    tokens = max(_most_tokens(stated) for stated in source.prompts)
+    answers = max(_most_answers(source, stated) for stated in source.prompts)
+    tokens = max(_most_tokens(stated) for stated in source.prompts) + answers - 1
     labels = {stated.template for stated in source.prompts}
     number = len(source.prompts)
-    return Extent(prompts=number, tokens=tokens, answers=1, layouts=min(number, len(labels) * tokens))
+    return Extent(prompts=number, tokens=tokens, answers=answers, layouts=min(number, len(labels) * tokens))
 
 
 def generate(source: PairsSource, vocabulary: Vocabulary, seed: int) -> Iterator[Prompt]:
@@ -156,28 +152,29 @@ def _most_tokens(stated: TextPrompt | TokenPrompt) -> int:
     return most_tokens(stated.prompt) if isinstance(stated, TextPrompt) else len(stated.tokens)
 
 
+def _most_answers(source: PairsSource, stated: TextPrompt | TokenPrompt) -> int:
+    if source.scoring != "sequence" or isinstance(stated, TokenPrompt):
+        return 1
+    return max(most_tokens(source.prefix + text) for text in stated.right)
+
+
 def _from_text(source: PairsSource, stated: TextPrompt, vocabulary: Vocabulary, unit: str) -> Prompt:
     clean = tokenized(stated.prompt, vocabulary)
+    right, wrong = ([source.prefix + text for text in texts] for texts in (stated.right, stated.wrong))
+    found = scored(clean, right, wrong, source.scoring, partial(tokenized, vocabulary=vocabulary))
     corrupted = {}
     for name, text in stated.corrupted.items():
         other = tokenized(text, vocabulary)
         require_aligned(clean, other, ([], []), name)
-        corrupted[name] = other.tokens
-
-    def tokens_of(answers: tuple[str, ...]) -> tuple[int, ...]:
-        return tuple(
-            sorted({answer_token(clean, source.prefix + text, source.scoring, vocabulary) for text in answers})
-        )
-
-    end = len(clean.tokens) - 1
+        corrupted[name] = other.tokens + found.added
     positions = {name: _index(clean, name, place, vocabulary) for name, place in stated.positions.items()}
     return Prompt(
         text=stated.prompt,
-        tokens=clean.tokens,
-        answers=(Answer(end, tokens_of(stated.right), tokens_of(stated.wrong)),),
+        tokens=clean.tokens + found.added,
+        answers=found.answers,
         corrupted=corrupted,
-        positions=positions | {END: end},
-        template=f"{stated.template}/{len(clean.tokens)}",
+        positions=positions | {END: len(clean.tokens) - 1},
+        template=f"{stated.template}/{len(clean.tokens) + len(found.added)}",
         unit=unit,
     )
 

@@ -6,8 +6,8 @@ from nothing else. All prompts are equally long.
 
 Positions: FIRST and SECOND, where the copies begin. Corruption "fresh": the first copy replaced by tokens that stand
 nowhere else, so that nothing repeats. Attention entries, (query, key): "induction" from each token of the second copy
-to the token after its first occurrence, "duplicate-token" to that occurrence itself, and "previous-token" from every
-token to the one before it, BOS left out.
+to the token after its first occurrence, "duplicate-token" to that occurrence itself, "previous-token" from every
+token to the one before it, BOS left out, and "first-token" from every token but the first to the first one, BOS or not.
 
 Source: Olsson et al. 2022, In-context Learning and Induction Heads (arXiv 2209.11895).
 """
@@ -81,7 +81,7 @@ def names(source: RepeatedTokensSource) -> Names:
     return Names(
         positions=frozenset({"FIRST", "SECOND", END}),
         corruptions=frozenset({"fresh"}),
-        entries=frozenset({"induction", "previous-token", "duplicate-token"}),
+        entries=frozenset({"induction", "previous-token", "duplicate-token", "first-token"}),
         has_wrong_answers=False,
     )
 
@@ -160,4 +160,5 @@ def _entries(first: int, second: int, segment: int, start: int, end: int) -> dic
         "induction": tuple((second + i, first + i + 1) for i in range(segment)),
         "duplicate-token": tuple((second + i, first + i) for i in range(segment)),
         "previous-token": tuple((i, i - 1) for i in range(start + 1, end)),
+        "first-token": tuple((i, 0) for i in range(1, end)),
     }

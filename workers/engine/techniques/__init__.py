@@ -18,12 +18,12 @@ from workers.engine.registry import Registry
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from workers.engine.setting import Effects, Setting
+    from workers.engine.setting import Effect, Effects, Setting
 
 
 Picture = Literal["intervals", "heads", "layers", "positions", "bars", "graph"]
-"""How the numbers of several components are best looked at: an interval for each, a layers × heads map, a line along the
-layers, a layers × positions map, bars in order of size, or arrows from component to component.
+"""How the numbers of several components are best looked at: an interval for each, a layers × heads map, a line along
+the layers, a layers × positions map, bars in order of size, or arrows from component to component.
 """
 
 
@@ -45,6 +45,8 @@ class Technique:
     picture: for several components at once; a single number is always shown as its interval.
     alternative(spec, n) -> the spec with the n-th random direction in place of the fitted one: what its control tries
     instead of random components.
+    fits: how many populations it runs to fit something, beside those that ablations take values from.
+    corrupted(setting, spec) -> the corrupted arm, where the technique makes that run itself and not from other prompts.
     passes(spec) -> how many runs of the model one arm takes at most, for the estimate of what a measurement costs.
     sentence(spec) -> what is measured, in words, beginning with a verb in -ing, e.g. "knocking out 9.9 …".
     """
@@ -59,7 +61,9 @@ class Technique:
     sentence: Callable[[Any], str]
     variants: Callable[[Any], tuple[Spec, ...]] = no_variants
     passes: Callable[[Any], int] = one_run
+    fits: int = 0
     alternative: Callable[[Any, int], Spec] | None = None
+    corrupted: Callable[[Setting, Any], Effect] | None = None
     picture: Picture = "intervals"
 
 

@@ -21,7 +21,7 @@ from workers.engine.documents.components import component
 from workers.engine.documents.document import Slug
 from workers.engine.documents.spec import Ablation, OtherPrompts, Places, Report
 from workers.engine.techniques import Technique
-from workers.engine.words import contrast_in_words, given_in_words, places_in_words
+from workers.engine.words import contrast_in_words, given_in_words, places_in_words, replacement_in_words
 
 if TYPE_CHECKING:
     from workers.engine.ablating import Ablating, Place
@@ -139,28 +139,17 @@ def _places(setting: Setting, spec: Spec) -> list[Place]:
 
 
 def _replacement(spec: Spec) -> str:
-    corrupted = f"{spec.corruption}-corrupted " if spec.corruption else ""
-    elsewhere = "" if spec.mean_over is None else f" of {_named(spec.mean_over)}"
-    match spec.ablation:
-        case "zero":
-            return "zero" if spec.value_bias == "raw" else "zero (value bias folded)"
-        case "mean":
-            pooled = ", pooled over positions" if spec.mean == "pooled" else ""
-            return f"the mean over other {corrupted}prompts{elsewhere}{pooled}"
-        case "resample":
-            return f"the values on another {corrupted}prompt{elsewhere}"
-        case _:
-            assert_never(spec.ablation)
-
-
-def _named(prompts: str | OtherPrompts) -> str:
-    return f"{prompts.behavior}/{prompts.set}" if isinstance(prompts, OtherPrompts) else prompts
+    if spec.value_bias == "folded":
+        return "zero (value bias folded)"
+    return replacement_in_words(spec.ablation, spec.corruption, spec.mean_over, spec.mean)
 
 
 def _refuse_unablatable(text: str, spec: Spec) -> None:
     place = component(text)
     if place.kind not in ABLATED:
         raise ValueError(f"{text} cannot be ablated; name heads, attn, mlp, neurons, resid or embed")
+    if place.part == "pattern" and spec.mean == "pooled":
+        raise ValueError(f"{text}: weights of one query mean nothing at another: take mean 'per_position'")
     if spec.value_bias == "folded" and (place.kind != "head" or place.part is not None):
         raise ValueError(f"{text} has no value bias to fold: write value_bias 'raw'")
     kept = ("head",) if spec.others == "heads" else ("head", "mlp")

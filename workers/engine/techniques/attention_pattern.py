@@ -8,7 +8,7 @@ Source: Wang et al. 2022 (arXiv 2211.00593), figure 3; for induction heads Olsso
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import field_validator, model_validator
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from workers.engine.setting import Effects, Setting
+
+Entries = tuple[tuple[int, int], ...]
+"""(query, key) indices within one prompt."""
 
 
 class Spec(spec.Spec):
@@ -42,11 +45,7 @@ class Spec(spec.Spec):
 
     @model_validator(mode="after")
     def _looks_at_entries(self) -> Self:
-        for text in self.components:
-            if text.startswith("#") or component(text).kind != "entry":
-                raise ValueError(
-                    f"{text} is no attention entry; write 9.9[QUERY>KEY], or a named set as 9.9[induction]"
-                )
+        require_entries(self.components)
         if self.given or self.contrast or self.corruption:
             raise ValueError("attention is read on the untouched run: remove given, contrast and corruption")
         return self
@@ -60,9 +59,8 @@ def run(setting: Setting, specs: Sequence[Spec]) -> Effects:
 
     def weight(text: str) -> Tensor:
         place = component(text)
-        assert place.layer is not None and place.head is not None
-        pattern = setting.pattern(place.layer)[:, place.head]  # (batch, query, key)
-        return torch.stack([_mean(pattern[i], entries) for i, entries in enumerate(_entries(setting, place))])
+        weights = weights_of(setting.pattern, place, entries_of(setting, place))
+        return torch.stack([found.mean() for found in weights])
 
     weights = [torch.stack([weight(text) for text in spec.components]).mean(0) for spec in specs]  # each (batch,)
     return tuple(Effect({"attention": found.double().cpu()}) for found in weights)
@@ -72,19 +70,27 @@ def sentence(spec: Spec) -> str:
     return f"reading the attention weight of {places_in_words(spec.components, spec.over)}"
 
 
-def _mean(pattern: Tensor, entries: tuple[tuple[int, int], ...]) -> Tensor:
-    """pattern (query, key) -> (): the mean weight of the entries."""
-    queries, keys = zip(*entries, strict=True)
-    return pattern[list(queries), list(keys)].mean()
+def require_entries(places: tuple[str, ...]) -> None:
+    for text in places:
+        if text.startswith("#") or component(text).kind != "entry":
+            raise ValueError(f"{text} is no attention entry; write 9.9[QUERY>KEY], or a named set as 9.9[induction]")
 
 
-def _entries(setting: Setting, place: Component) -> list[tuple[tuple[int, int], ...]]:
+def weights_of(pattern: Callable[[int], Tensor], place: Component, entries: Sequence[Entries]) -> list[Tensor]:
+    """Per prompt the weights of its entries, (n,). pattern: layer -> (batch, heads, query, key)."""
+    assert place.layer is not None and place.head is not None
+    seen = pattern(place.layer)[:, place.head]  # (batch, query, key)
+    indices = [tuple(map(list, zip(*some, strict=True))) for some in entries]
+    return [seen[i, queries, keys] for i, (queries, keys) in enumerate(indices)]
+
+
+def entries_of(setting: Setting, place: Component) -> list[Entries]:
     """Per prompt the (query, key) indices meant; raises Refused, naming the prompt that lacks them."""
     from workers.engine.prompts import Refused
     from workers.engine.setting import index_of
 
     assert place.entry is not None
-    found: list[tuple[tuple[int, int], ...]] = []
+    found: list[Entries] = []
     for prompt in setting.prompts:
         if place.entry.query is not None and place.entry.key is not None:
             found.append(((index_of(prompt, place.entry.query), index_of(prompt, place.entry.key)),))
