@@ -12,6 +12,7 @@ import argparse
 import os
 import sys
 import tempfile
+from itertools import chain
 from pathlib import Path
 
 from benchmarks.engine.growth import growth
@@ -40,9 +41,9 @@ def main(arguments: list[str]) -> int:
                     print(line(row, options.json), flush=True)
                     holds = holds and _holds(row)
         if options.only in "machine":
-            for measured in (
-                *share_of_peak(folder, shape, rounds, options.device, options.threads),
-                *growth(folder, shape, options.device, options.threads),
+            for measured in chain(
+                share_of_peak(folder, shape, rounds, options.device, options.threads),
+                growth(folder, shape, options.device, options.threads),
             ):
                 print(line(measured, options.json), flush=True)
     return 0 if holds else 1
