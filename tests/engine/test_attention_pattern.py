@@ -67,7 +67,7 @@ def test_prompts_that_name_no_such_entries_are_refused(random_model: Loaded) -> 
         ({"metric": "logit"}, "its metric is 'attention'"),
         ({"over": "group"}, "'each', 'mean' or 'min'"),
         ({"report": "change"}, "'raw'"),
-        ({"corruption": "abc"}, "untouched run"),
+        ({"corruption": "abc"}, "edits nothing"),
     ],
 )
 def test_what_is_no_attention_weight_is_refused(fields: dict, said: str) -> None:

@@ -17,7 +17,7 @@ from workers.engine.documents.document import Invalid
 from workers.engine.fit import Population
 from workers.engine.measuring import fit_of, job
 from workers.engine.prompts import Refused
-from workers.engine.techniques.direction import Spec, random_direction, sentence
+from workers.engine.techniques.direction import Spec, sentence
 from workers.engine.vacuity import is_vacuous
 
 EDITED, CLEAN, CORRUPTED = ("edited", 0), ("clean", 0), ("corrupted", 0)
@@ -168,7 +168,7 @@ def test_the_sentence_says_what_the_direction_is() -> None:
         "adding 1.5 × the difference in means at resid.2@END between clean prompts and 'dull' prompts "
         "to resid.2 in the run on abc-corrupted prompts"
     )
-    assert sentence(random_direction(spec, 3)) == (
+    assert sentence(spec.along_a_random_direction(3)) == (
         "projecting out random direction 3 as long as the difference in means at resid.2@END from resid.2"
     )
 

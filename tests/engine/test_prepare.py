@@ -13,6 +13,7 @@ from workers.engine.documents.measurement import Measurement
 from workers.engine.prepare import prepare, prompts_of, vocabulary_of
 from workers.engine.prompts import GENERATORS, Answer, Generator, Names, Prompt, Refused, Source, Vocabulary
 from workers.engine.prompts.pairs import PairsSource
+from workers.engine.techniques import TECHNIQUES
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 WORDS = words_vocabulary("The capital of France is Paris Italy Rome")
@@ -46,7 +47,7 @@ def measurement(
     return Measurement.from_json(
         {
             "technique": technique,
-            "technique_version": 1,
+            "technique_version": TECHNIQUES[technique].version,
             "spec": spec,
             "prompts": part(source),
             "fit": {name: part(document) for name, document in (fit or {}).items()},
@@ -66,6 +67,13 @@ def refusal(vocabulary: Vocabulary = WORDS, **changes) -> str:
 def test_what_can_be_measured_is_not_refused():
     prepare(measurement(spec={**ABLATION, "components": ["0.1@COUNTRY", "mlp.1@COUNTRY+1", "0.0@END"]}), WORDS)
     prepare(measurement(source=REPEATED, gate="accuracy", spec={**ABLATION, "metric": "accuracy"}), WORDS)
+
+
+def test_another_version_of_a_technique_is_not_taken_for_this_one():
+    message = refusal(technique="ablation", technique_version=1)
+    assert message == (
+        "the measurement takes version 1 of ablation, and this engine has version 2; save the claim anew"
+    )
 
 
 def test_a_position_that_the_prompts_lack_is_named():

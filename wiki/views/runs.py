@@ -8,6 +8,7 @@ from django.shortcuts import get_object_or_404, render
 from wiki.acceptance import THE_SITE, Acceptance
 from wiki.exhibits.run import exhibit
 from wiki.models import Claim, Run, RunState, Worker
+from wiki.templatetags.interpedia import spaced
 from wiki.views.claim import heading_of
 
 NEWEST = 60
@@ -34,7 +35,7 @@ def runs(request: HttpRequest) -> HttpResponse:
 def run(request: HttpRequest, number: int) -> HttpResponse:
     found = _run(number)
     context = _context(found) | {
-        "heading": f"{heading_of(found)} of {found.measurement.technique.replace('_', ' ')}",
+        "heading": f"{heading_of(found)} of {spaced(found.measurement.technique)}",
         "exhibit": exhibit(found),
         "claims": Claim.objects.concerned_by(found.measurement).select_related("finding"),
     }

@@ -6,19 +6,24 @@ mean(x at a place | prompts of one kind) - mean(x at the place | prompts of anot
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from workers.engine.ablating import given_edits
 from workers.engine.anatomy import Loaded
 from workers.engine.documents.components import Component, Position
+from workers.engine.documents.spec import Spec
 from workers.engine.edit import Across, Edit, Keeps, read
 from workers.engine.fit import Fit, Population
 from workers.engine.prompts import Prompt, Refused
-from workers.engine.setting import ROUNDINGS, Setting, edit, index_of
+from workers.engine.setting import ROUNDINGS, Effects, Setting, edit, index_of
+
+VARIED = ("components", "contrast", "random")
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,18 @@ def projected_out(setting: Setting, place: Component, direction: Tensor, down_to
         return _edit(setting, place, torch.zeros_like(along), Across(along))
     mean = setting.fit.mean(place, down_to, "per_position", setting.prompts).to(along)  # (batch, pos, d)
     return _edit(setting, place, (mean @ along)[..., None] * along, Across(along))
+
+
+def edited(setting: Setting, specs: Sequence[Any], edits: Callable[[Setting, Any], list[Edit]]) -> Effects:
+    """Each spec's edits made together, with what is given, in one base run. The specs differ in VARIED alone."""
+    first = specs[0]
+    assert all(_unvaried(spec) == _unvaried(first) for spec in specs)
+    given = given_edits(setting, first.given)
+    return setting.effects(setting.base(first), [[*given, *edits(setting, spec)] for spec in specs])
+
+
+def _unvaried(spec: Spec) -> dict[str, Any]:
+    return {name: value for name, value in spec if name not in VARIED}
 
 
 def fitted(fit: Fit, difference: Difference) -> Tensor:

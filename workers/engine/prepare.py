@@ -17,6 +17,7 @@ from workers.engine.documents.model import Model
 from workers.engine.metrics import METRICS
 from workers.engine.prompts import GENERATORS, Answer, Prompt, Refused, Render, Source, Vocabulary
 from workers.engine.seeds import fit_seed, number_of, public_seed
+from workers.engine.techniques import TECHNIQUES
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -27,12 +28,22 @@ SAMPLE = 256
 
 def prepare(measurement: Measurement, vocabulary: Vocabulary) -> None:
     """Raises Refused, naming a prompt and what to change, if the measurement cannot be made on this model."""
+    _require_this_version(measurement)
     public = public_seed(measurement.sha256, 0, measurement.protocol)
     for prompt in _sample(measurement.prompts, vocabulary, public):
         _require_what_the_spec_names(prompt, measurement)
     for part in measurement.fit.values():
         for prompt in _sample(part, vocabulary, fit_seed(measurement.sha256)):
             _require_corruption(prompt, measurement.spec.corruption)
+
+
+def _require_this_version(measurement: Measurement) -> None:
+    current = TECHNIQUES[measurement.technique].version
+    if measurement.technique_version != current:
+        raise Refused(
+            f"the measurement takes version {measurement.technique_version} of {measurement.technique}, and this "
+            f"engine has version {current}; save the claim anew"
+        )
 
 
 def vocabulary_of(tokenizer: Tokenizer | None, model: Model | Identity, outputs: int | None = None) -> Vocabulary:

@@ -75,6 +75,13 @@ class Setting:
         assert spec.corruption is not None
         return self.corrupted(spec.corruption)
 
+    def source(self, spec: Spec) -> Record:
+        """The other one of the clean and the corrupted run, from which values are put into the base."""
+        if spec.base == "corrupted":
+            return self.clean
+        assert spec.corruption is not None
+        return self.corrupted(spec.corruption)
+
     def donors(self, population: Population) -> Record:
         """A run of one other prompt for each of these, of the same template and length."""
         return self._recorded(population, [self.fit.donor(population, prompt) for prompt in self.prompts])
@@ -162,6 +169,18 @@ class Setting:
 
     def _read_off(self, found: Tensor, answers: AnswerTable) -> dict[str, Tensor]:
         return {name: METRICS[name].value(found, answers).double().cpu() for name in self.metrics}
+
+
+def averaged(specs: Sequence[Spec], of: Callable[[str, Any], Tensor]) -> Effects:
+    """What a technique reads off components one by one: of(component, spec) -> (batch,), the mean over each spec's own.
+
+    It is the spec's metric. The specs are such as name components.
+    """
+    return tuple(Effect({spec.metric: _mean_over(spec, of)}) for spec in specs)
+
+
+def _mean_over(spec: Any, of: Callable[[str, Any], Tensor]) -> Tensor:
+    return torch.stack([of(text, spec) for text in spec.components]).mean(0).double().cpu()
 
 
 def index_of(prompt: Prompt, position: Position) -> int:

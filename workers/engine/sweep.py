@@ -52,9 +52,10 @@ class Sweep:
 
     def lines(self) -> Iterator[str]:
         """For people; the strongest last, where a terminal ends."""
-        width = max(len(", ".join(row.components)) for row in self.rows)
+        nameless = "untouched" if self.numbers.soundness.largest_change is None else "edited"
+        width = max(len(", ".join(row.components) or nameless) for row in self.rows)
         for row in sorted(self.rows, key=lambda row: abs(row.measured)):
-            name = ", ".join(row.components) or "untouched"
+            name = ", ".join(row.components) or nameless
             yield f"{name:<{width}}  {measured(row.measured, row.interval)}{_q(row.q)}"
         yield f"{len(self.rows)} rows on {len(self.numbers.prompts)} prompts; intervals at 95 % each, not corrected"
         rough = self.numbers.soundness.precision_difference

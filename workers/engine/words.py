@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import assert_never
 
 from workers.engine.documents.document import Slug
-from workers.engine.documents.spec import Ablation, Given, OtherPrompts, Over
+from workers.engine.documents.spec import Ablation, Base, Given, OtherPrompts, Over
 
 MOST_EDGES_TOLD = 12
 Kinds = tuple[Slug | OtherPrompts | None, Slug | OtherPrompts | None]
@@ -42,6 +42,17 @@ def given_in_words(given: tuple[Given, ...]) -> str:
 
 def contrast_in_words(contrast: tuple[str, ...]) -> str:
     return f", compared with {listed(contrast)} instead" if contrast else ""
+
+
+def would_do_in_words(base: Base, corruption: str | None) -> str:
+    """What an estimate speaks of: values of one run, put into the other."""
+    match base:
+        case "corrupted":
+            return f"on clean prompts would do in the run on {corruption}-corrupted ones"
+        case "clean":
+            return f"on {corruption}-corrupted prompts would do in the clean run"
+        case _:
+            assert_never(base)
 
 
 def direction_in_words(at: str, kinds: Kinds, corruption: str | None, random: int | None) -> str:

@@ -35,6 +35,10 @@ def one_run(spec: Spec) -> int:
     return 1
 
 
+def two_runs(spec: Spec) -> int:
+    return 2
+
+
 @dataclass(frozen=True)
 class Technique:
     """causal: an effect of it can cover nodes. gated: the model must show the behavior first (EVIDENCE 3.1).

@@ -158,7 +158,7 @@ def _refuse_unablatable(text: str, spec: Spec) -> None:
 
 
 TECHNIQUE = Technique(
-    version=1,
+    version=2,  # folded zero ablation folds the norm's bias as well
     spec=Spec,
     causal=True,
     gated=True,

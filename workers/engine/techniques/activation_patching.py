@@ -10,13 +10,12 @@ Sources: Meng et al. 2022 (arXiv 2202.05262), Heimersheim and Nanda 2024 (arXiv 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, Self, assert_never
+from typing import TYPE_CHECKING, Self, assert_never
 
 from pydantic import model_validator
 
-from workers.engine.documents import spec
 from workers.engine.documents.components import component
-from workers.engine.documents.spec import Base, Places, Report
+from workers.engine.documents.two_runs import TwoRunsSpec
 from workers.engine.techniques import Technique
 from workers.engine.words import contrast_in_words, given_in_words, places_in_words
 
@@ -27,25 +26,13 @@ if TYPE_CHECKING:
 PATCHED = ("head", "mlp", "neuron", "attn", "resid", "embed")
 
 
-class Spec(spec.Spec):
+class Spec(TwoRunsSpec):
     """components: heads (z, or their q, k, v), attn, mlp, neurons, resid, embed; each at its position, or at all."""
 
-    components: Places
-    direction: Literal["denoise", "noise"] = "denoise"
-    report: Report = "recovered"
-
     @model_validator(mode="after")
-    def _compares_two_runs(self) -> Self:
-        if self.corruption is None:
-            raise ValueError("activation patching needs a second run: name a corruption of the behavior")
-        if self.report == "kept":
-            raise ValueError("report 'kept' belongs to ablation; activation patching reports 'recovered'")
+    def _can_be_patched(self) -> Self:
         _refuse_unpatchable((*self.components, *self.contrast))
         return self
-
-    @property
-    def base(self) -> Base:
-        return "corrupted" if self.direction == "denoise" else "clean"
 
 
 def run(setting: Setting, specs: Sequence[Spec]) -> Effects:
@@ -55,12 +42,10 @@ def run(setting: Setting, specs: Sequence[Spec]) -> Effects:
     from workers.engine.setting import edit
 
     first = specs[0]
-    assert first.corruption is not None
     assert all(
         (spec.base, spec.corruption, spec.given) == (first.base, first.corruption, first.given) for spec in specs
     )
-    clean, corrupted = setting.clean, setting.corrupted(first.corruption)
-    base, source = (corrupted, clean) if first.direction == "denoise" else (clean, corrupted)
+    base, source = setting.base(first), setting.source(first)
     given = given_edits(setting, first.given)
 
     def patched(text: str) -> Edit:

@@ -9,16 +9,13 @@ Source: Gu et al. 2024 (arXiv 2410.10781) for the sink metric and its epsilon of
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field
 
-from workers.engine.documents import spec
 from workers.engine.documents.components import component
-from workers.engine.documents.reads import require_own_metric, require_untouched
-from workers.engine.documents.spec import Places
+from workers.engine.documents.reads import ReadingSpec
 from workers.engine.techniques import Technique
-from workers.engine.techniques.attention_pattern import require_entries
 from workers.engine.words import places_in_words
 
 if TYPE_CHECKING:
@@ -27,43 +24,27 @@ if TYPE_CHECKING:
     from workers.engine.setting import Effects, Setting
 
 
-class Spec(spec.Spec):
+class Spec(ReadingSpec):
     """components: attention entries, as 0.3[first-token]. epsilon: the weight that an entry has to exceed."""
 
-    components: Places
+    READS = "entries"
     metric: str = "attention_rate"
-    report: Literal["raw"] = "raw"
-    over: Literal["each", "mean", "min"] = "each"
     epsilon: float = Field(default=0.3, gt=0, lt=1)
-
-    @field_validator("metric")
-    @classmethod
-    def _known_metric(cls, name: str) -> str:
-        return require_own_metric(name, "attention_rate", "attention_rate")
-
-    @model_validator(mode="after")
-    def _looks_at_entries(self) -> Self:
-        require_entries(self.components)
-        require_untouched(self, "attention_rate")
-        return self
 
 
 def run(setting: Setting, specs: Sequence[Spec]) -> Effects:
     """Each spec's entries: the share above epsilon within the prompt."""
     import torch
 
-    from workers.engine.setting import Effect
-    from workers.engine.techniques.attention_pattern import entries_of, weights_of
+    from workers.engine.attention_entries import entries_of, weights_of
+    from workers.engine.setting import averaged
 
-    def rate(text: str, epsilon: float) -> Tensor:
+    def rate(text: str, spec: Spec) -> Tensor:
         place = component(text)
         weights = weights_of(setting.pattern, place, entries_of(setting, place))
-        return torch.stack([(found > epsilon).double().mean() for found in weights])
+        return torch.stack([(found > spec.epsilon).double().mean() for found in weights])
 
-    return tuple(
-        Effect({"attention_rate": torch.stack([rate(text, spec.epsilon) for text in spec.components]).mean(0).cpu()})
-        for spec in specs
-    )
+    return averaged(specs, rate)
 
 
 def sentence(spec: Spec) -> str:

@@ -11,16 +11,11 @@ Source: the docstring circuit's positional heads (Heimersheim and Janiak 2023, A
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING
 
-from pydantic import field_validator, model_validator
-
-from workers.engine.documents import spec
 from workers.engine.documents.components import component
-from workers.engine.documents.reads import require_own_metric, require_untouched
-from workers.engine.documents.spec import Places
+from workers.engine.documents.reads import ReadingSpec
 from workers.engine.techniques import Technique
-from workers.engine.techniques.attention_pattern import require_entries
 from workers.engine.words import places_in_words
 
 if TYPE_CHECKING:
@@ -29,47 +24,31 @@ if TYPE_CHECKING:
     from workers.engine.setting import Effects, Setting
 
 
-class Spec(spec.Spec):
+class Spec(ReadingSpec):
     """components: attention entries, as 0.3[previous-token]."""
 
-    components: Places
+    READS = "entries"
     metric: str = "attention_spread"
-    report: Literal["raw"] = "raw"
-    over: Literal["each", "mean", "min"] = "each"
-
-    @field_validator("metric")
-    @classmethod
-    def _known_metric(cls, name: str) -> str:
-        return require_own_metric(name, "attention_spread", "attention_spread")
-
-    @model_validator(mode="after")
-    def _looks_at_entries(self) -> Self:
-        require_entries(self.components)
-        require_untouched(self, "attention_spread")
-        return self
 
 
 def run(setting: Setting, specs: Sequence[Spec]) -> Effects:
     """Each spec's entries: the mean distance to the other prompt's weights, within the prompt."""
     import torch
 
+    from workers.engine.attention_entries import entries_of, weights_of
     from workers.engine.fit import Population
-    from workers.engine.setting import Effect
-    from workers.engine.techniques.attention_pattern import entries_of, weights_of
+    from workers.engine.setting import averaged
 
     others = setting.donors(Population())
 
-    def spread(text: str) -> Tensor:
+    def spread(text: str, spec: Spec) -> Tensor:
         place = component(text)
         entries = entries_of(setting, place)
         here = weights_of(setting.pattern, place, entries)
         there = weights_of(lambda layer: setting.pattern_of(others, layer), place, entries)
         return torch.stack([(one - other).abs().double().mean() for one, other in zip(here, there, strict=True)])
 
-    return tuple(
-        Effect({"attention_spread": torch.stack([spread(text) for text in spec.components]).mean(0).cpu()})
-        for spec in specs
-    )
+    return averaged(specs, spread)
 
 
 def sentence(spec: Spec) -> str:

@@ -13,15 +13,14 @@ Sources: Nanda 2023, "Attribution Patching: Activation Patching At Industrial Sc
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, Self, assert_never
+from typing import TYPE_CHECKING, Self
 
 from pydantic import model_validator
 
-from workers.engine.documents import spec
 from workers.engine.documents.components import component
-from workers.engine.documents.spec import Base, Places, Report
+from workers.engine.documents.two_runs import TwoRunsSpec
 from workers.engine.techniques import Technique
-from workers.engine.words import contrast_in_words, places_in_words
+from workers.engine.words import contrast_in_words, places_in_words, would_do_in_words
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,22 +35,14 @@ DIFFERENTIABLE = ("logit_diff", "logit", "prob", "logprob", "loss", "kl")
 RUNS = 4  # one of each kind of prompts, one to be differentiated, and back
 
 
-class Spec(spec.Spec):
+class Spec(TwoRunsSpec):
     """components: heads (z, or their q, k, v), attn, mlp, neurons, resid, embed; each at its position, or at all.
 
     direction: which run is patched and differentiated: the corrupted one ("denoise") or the clean one ("noise").
     """
 
-    components: Places
-    direction: Literal["denoise", "noise"] = "denoise"
-    report: Report = "recovered"
-
     @model_validator(mode="after")
-    def _compares_two_runs(self) -> Self:
-        if self.corruption is None:
-            raise ValueError("attribution patching needs a second run: name a corruption of the behavior")
-        if self.report == "kept":
-            raise ValueError("report 'kept' belongs to ablation; attribution patching reports 'recovered'")
+    def _has_a_gradient(self) -> Self:
         if self.given:
             raise ValueError("gradients are taken on untouched runs: remove given, or use activation_patching")
         refuse_without_gradient(self.metric, self.direction == "noise")
@@ -64,10 +55,6 @@ class Spec(spec.Spec):
             if place and (place.kind not in ATTRIBUTED or place.part == "pattern"):
                 raise ValueError(f"{text} has no attribution; name heads, attn, mlp, neurons, resid or embed")
         return self
-
-    @property
-    def base(self) -> Base:
-        return "corrupted" if self.direction == "denoise" else "clean"
 
 
 def refuse_without_gradient(metric: str, at_clean: bool) -> None:
@@ -85,8 +72,8 @@ def run(setting: Setting, specs: Sequence[Spec]) -> Effects:
     from workers.engine.setting import Effect
 
     first = specs[0]
-    assert all((spec.direction, spec.corruption, spec.metric) == _shared(first) for spec in specs)
-    source, base = _runs(setting, first)
+    assert all(spec.editing(()) == first.editing(()) for spec in specs)
+    source, base = setting.source(first), setting.base(first)
     before = setting.untouched(base).arm[first.metric]
     slopes = _slowly(setting, source, base, specs) if setting.how == "oracle" else _at_once(setting, specs)
     return tuple(Effect({first.metric: before + slope.double().cpu()}) for slope in slopes)
@@ -94,31 +81,13 @@ def run(setting: Setting, specs: Sequence[Spec]) -> Effects:
 
 def sentence(spec: Spec) -> str:
     places = places_in_words(spec.components, spec.over)
-    rest = contrast_in_words(spec.contrast)
     estimating = f"estimating from gradients what values of {places}"
-    match spec.direction:
-        case "denoise":
-            return f"{estimating} on clean prompts would do in the run on {spec.corruption}-corrupted ones{rest}"
-        case "noise":
-            return f"{estimating} on {spec.corruption}-corrupted prompts would do in the clean run{rest}"
-        case _:
-            assert_never(spec.direction)
+    return f"{estimating} {would_do_in_words(spec.base, spec.corruption)}{contrast_in_words(spec.contrast)}"
 
 
 def passes(spec: Spec) -> int:
     """The arms share their runs."""
     return -(-RUNS // (1 if spec.over == "group" else max(1, len(spec.components))))
-
-
-def _shared(spec: Spec) -> tuple[str, str | None, str]:
-    return spec.direction, spec.corruption, spec.metric
-
-
-def _runs(setting: Setting, spec: Spec) -> tuple[Record, Record]:
-    """The run that values come from, and the one that they would be put into."""
-    assert spec.corruption is not None
-    clean, corrupted = setting.clean, setting.corrupted(spec.corruption)
-    return (clean, corrupted) if spec.direction == "denoise" else (corrupted, clean)
 
 
 def _at_once(setting: Setting, specs: Sequence[Spec]) -> list[Tensor]:
@@ -128,12 +97,12 @@ def _at_once(setting: Setting, specs: Sequence[Spec]) -> list[Tensor]:
 
     wanted = {place(setting.loaded, component(text)).site for spec in specs for text in spec.components}
     sites = frozenset({*KEPT, *wanted})
-    found = setting.once((__name__, *_shared(specs[0]), sites), lambda: _attributions(setting, specs[0], sites))
+    key = (__name__, specs[0].editing(()).sha256, sites)
+    found: Attributions = setting.once(key, lambda: _attributions(setting, specs[0], sites))
 
     def estimate(text: str) -> Tensor:
         here = component(text)
-        slope: Tensor = found.of(here, setting.at(here))
-        return slope
+        return found.of(here, setting.at(here))
 
     return [sum((estimate(text) for text in spec.components[1:]), estimate(spec.components[0])) for spec in specs]
 
@@ -142,7 +111,7 @@ def _attributions(setting: Setting, spec: Spec, sites: frozenset[Site]) -> Attri
     from workers.engine.attributing import attributions
     from workers.engine.taping import base_of
 
-    source, base = _runs(setting, spec)
+    source, base = setting.source(spec), setting.base(spec)
     run = base_of(base, base.tokens, source.tokens, setting.answers.reads, base.resid[0])
     return attributions(source, run, setting.answers, spec.metric, sites)
 

@@ -18,7 +18,7 @@ from pydantic import model_validator
 from workers.engine.documents.circuit_spec import CircuitSpec, refuse_unkeepable, without
 from workers.engine.documents.components import component
 from workers.engine.documents.spec import Places
-from workers.engine.techniques import Technique
+from workers.engine.techniques import Technique, two_runs
 from workers.engine.words import given_in_words, listed, others_in_words, places_in_words, replacement_in_words
 
 if TYPE_CHECKING:
@@ -79,10 +79,6 @@ def sentence(spec: Spec) -> str:
         f"(all other {others_in_words(spec.others)} replaced, too), less the same in the whole model"
         f"{given_in_words(spec.given)}"
     )
-
-
-def two_runs(spec: Spec) -> int:
-    return 2
 
 
 TECHNIQUE = Technique(

@@ -14,11 +14,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, Self
 
-from pydantic import field_validator, model_validator
+from pydantic import model_validator
 
-from workers.engine.documents import spec
 from workers.engine.documents.components import Component, component
-from workers.engine.documents.reads import require_own_metric, require_untouched, require_whole_heads
+from workers.engine.documents.reads import ReadingSpec
 from workers.engine.documents.spec import Places
 from workers.engine.techniques import Technique
 from workers.engine.words import listed, places_in_words
@@ -27,25 +26,15 @@ if TYPE_CHECKING:
     from workers.engine.setting import Effects, Setting
 
 
-class Spec(spec.Spec):
+class Spec(ReadingSpec):
     """components: the senders. receivers: q, k or v of later heads, whose scores are averaged."""
 
-    components: Places
     receivers: Places
     metric: str = "composition"
-    report: Literal["raw"] = "raw"
-    over: Literal["each", "mean", "min"] = "each"
     baseline: Literal["random", "none"] = "random"
 
-    @field_validator("metric")
-    @classmethod
-    def _known_metric(cls, name: str) -> str:
-        return require_own_metric(name, "composition", "composition")
-
     @model_validator(mode="after")
-    def _reads_heads(self) -> Self:
-        require_whole_heads(self.components, "composition")
-        require_untouched(self, "composition")
+    def _reads_later_heads(self) -> Self:
         receivers = [_receiver(text) for text in self.receivers]
         senders = [component(text) for text in self.components if not text.startswith("#")]
         last = max((place.layer for place in senders if place.layer is not None), default=-1)
@@ -60,7 +49,7 @@ def run(setting: Setting, specs: Sequence[Spec]) -> Effects:
     import torch
 
     from workers.engine.composing import composition, random_composition
-    from workers.engine.setting import Effect
+    from workers.engine.setting import averaged
 
     def score(sender: str, receiver: str, spec: Spec) -> float:
         place = component(receiver)
@@ -68,11 +57,11 @@ def run(setting: Setting, specs: Sequence[Spec]) -> Effects:
         found = composition(setting, component(sender), place, place.part)
         return found if spec.baseline == "none" else found - random_composition(setting.loaded, place.part)
 
-    def on_every_prompt(spec: Spec) -> torch.Tensor:
-        scores = [score(sender, receiver, spec) for sender in spec.components for receiver in spec.receivers]
+    def on_every_prompt(sender: str, spec: Spec) -> torch.Tensor:
+        scores = [score(sender, receiver, spec) for receiver in spec.receivers]
         return torch.full((len(setting.prompts),), sum(scores) / len(scores), dtype=torch.double)
 
-    return tuple(Effect({"composition": on_every_prompt(spec)}) for spec in specs)
+    return averaged(specs, on_every_prompt)
 
 
 def sentence(spec: Spec) -> str:

@@ -11,13 +11,11 @@ top 1, in head 10.7 of GPT-2 small, with the embedding taken after layer 0's MLP
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal, Self, assert_never
+from typing import TYPE_CHECKING, Any, Literal, assert_never
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from workers.engine.documents import spec
-from workers.engine.documents.reads import PositionText, require_own_metric, require_untouched, require_whole_heads
-from workers.engine.documents.spec import Places
+from workers.engine.documents.reads import PositionText, ReadingSpec
 from workers.engine.techniques import Technique
 from workers.engine.words import places_in_words
 
@@ -29,13 +27,10 @@ if TYPE_CHECKING:
 USUAL_TOP = {"ov": 10, "qk": 1}
 
 
-class Spec(spec.Spec):
+class Spec(ReadingSpec):
     """token: the position whose token is meant; null: every right answer. top: 10 for ov, 1 for qk, unless stated."""
 
-    components: Places
     metric: str = "suppression"
-    report: Literal["raw"] = "raw"
-    over: Literal["each", "mean", "min"] = "each"
     matrix: Literal["ov", "qk"] = "ov"
     token: PositionText | None = None
     embedding: Literal["plain", "after_mlp0"] = "after_mlp0"
@@ -48,24 +43,12 @@ class Spec(spec.Spec):
             return given
         return {**given, "top": USUAL_TOP.get(given.get("matrix", "ov"), 1)}
 
-    @field_validator("metric")
-    @classmethod
-    def _known_metric(cls, name: str) -> str:
-        return require_own_metric(name, "suppression", "copy_suppression")
-
-    @model_validator(mode="after")
-    def _reads_heads(self) -> Self:
-        require_whole_heads(self.components, "copy_suppression")
-        require_untouched(self, "copy_suppression")
-        return self
-
 
 def run(setting: Setting, specs: Sequence[Spec]) -> Effects:
     """Per prompt the share of the tokens meant that are singled out, on average over the spec's heads."""
-    import torch
 
     from workers.engine.head_scores import head, looked_at, mean_of_tokens, rank, tokens_meant, written_logits
-    from workers.engine.setting import Effect
+    from workers.engine.setting import averaged
 
     def singled_out(text: str, spec: Spec) -> Tensor:
         def of_tokens(tokens: Tensor) -> Tensor:
@@ -80,10 +63,7 @@ def run(setting: Setting, specs: Sequence[Spec]) -> Effects:
 
         return mean_of_tokens(tokens_meant(setting, spec.token), of_tokens)
 
-    return tuple(
-        Effect({"suppression": torch.stack([singled_out(text, spec) for text in spec.components]).mean(0)})
-        for spec in specs
-    )
+    return averaged(specs, singled_out)
 
 
 def sentence(spec: Spec) -> str:

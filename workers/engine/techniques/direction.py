@@ -16,10 +16,8 @@ from typing import TYPE_CHECKING, Literal, Self, assert_never
 
 from pydantic import Field, model_validator
 
-from workers.engine.documents import spec
-from workers.engine.documents.document import Slug
-from workers.engine.documents.fitted import adds_what_stands_there, edits_streams, fits_at, tells_two_kinds_apart
-from workers.engine.documents.spec import Base, OtherPrompts, Place, Places, Report
+from workers.engine.documents.fitted import FittedSpec, adds_what_stands_there, fits_at
+from workers.engine.documents.spec import Place
 from workers.engine.techniques import Technique
 from workers.engine.words import contrast_in_words, direction_in_words, given_in_words, places_in_words
 
@@ -28,25 +26,17 @@ if TYPE_CHECKING:
     from workers.engine.setting import Effects, Setting
 
 
-class Spec(spec.Spec):
+class Spec(FittedSpec):
     """components: resid, embed, attn or mlp, each at its position, or at all. at: where the direction is fitted.
 
     coefficient: how many times the difference is added. ablate_to: what is left along the direction, nothing or the
-    mean at the same token of other prompts. plus: the prompts whose mean the direction points to (null: the same kind
-    of prompts, drawn apart). minus: those whose mean it points from (null: those of plus, corrupted).
-    run_on: the run that is edited. random: the number of a random direction that stands in for the fitted one.
+    mean at the same token of other prompts.
     """
 
-    components: Places
     at: Place
     action: Literal["ablate", "add"] = "ablate"
     coefficient: float | None = Field(default=None, ge=-1000, le=1000)
     ablate_to: Literal["zero", "mean"] = "zero"
-    plus: Slug | OtherPrompts | None = None
-    minus: Slug | OtherPrompts | None = None
-    run_on: Base = "clean"
-    random: int | None = Field(default=None, ge=0)
-    report: Report = "change"
 
     @model_validator(mode="after")
     def _every_field_counts(self) -> Self:
@@ -56,24 +46,12 @@ class Spec(spec.Spec):
             raise ValueError("coefficient 0 adds nothing: write another")
         if self.action == "add" and self.ablate_to != "zero":
             raise ValueError("ablate_to only matters for ablate: remove it")
-        if self.report == "kept":
-            raise ValueError("report 'kept' belongs to ablation of components; report 'change' or 'recovered'")
         return self
 
     @model_validator(mode="after")
-    def _is_a_direction(self) -> Self:
-        edits_streams((*self.components, *self.contrast))
+    def _is_fitted_somewhere(self) -> Self:
         fits_at(self.at)
-        tells_two_kinds_apart(self.minus, self.corruption, self.run_on)
         return self
-
-    @property
-    def base(self) -> Base:
-        return self.run_on
-
-    @property
-    def replaces(self) -> bool:
-        return False
 
     def shows(self, name: str) -> bool:
         return self.coefficient is None or adds_what_stands_there(name, self.at, self.coefficient)
@@ -82,20 +60,12 @@ class Spec(spec.Spec):
         """The same direction in every layer, at every position."""
         return ("resid.*",)
 
-    @property
-    def other_prompts(self) -> dict[str, Slug | OtherPrompts]:
-        named = {"plus": self.plus, "minus": self.minus}
-        return {name: prompts for name, prompts in named.items() if prompts is not None}
-
 
 def run(setting: Setting, specs: Sequence[Spec]) -> Effects:
     """Each spec's components edited together, in one base run. The specs differ in components and random alone."""
-    from workers.engine.ablating import given_edits
+    from workers.engine.directions import edited
 
-    first = specs[0]
-    assert all(spec.model_copy(update=_varied(first)) == first for spec in specs)
-    given = given_edits(setting, first.given)
-    return setting.effects(setting.base(first), [[*given, *_edits(setting, spec)] for spec in specs])
+    return edited(setting, specs, _edits)
 
 
 def sentence(spec: Spec) -> str:
@@ -111,14 +81,6 @@ def sentence(spec: Spec) -> str:
             return f"adding {spec.coefficient:g} × {direction} to {where}{rest}"
         case _:
             assert_never(spec.action)
-
-
-def random_direction(spec: Spec, number: int) -> Spec:
-    return spec.model_copy(update={"random": number})
-
-
-def _varied(first: Spec) -> dict[str, object]:
-    return {"components": first.components, "contrast": first.contrast, "random": first.random}
 
 
 def _edits(setting: Setting, spec: Spec) -> list[Edit]:
@@ -150,5 +112,5 @@ TECHNIQUE = Technique(
     sentence=sentence,
     fits=2,
     picture="layers",
-    alternative=random_direction,
+    alternative=Spec.along_a_random_direction,
 )

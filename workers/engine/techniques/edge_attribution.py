@@ -17,17 +17,17 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal, Self, assert_never
+from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, model_validator
 
-from workers.engine.documents import spec
 from workers.engine.documents.components import Component, Part, component
 from workers.engine.documents.reach import can_reach, out_of_reach
-from workers.engine.documents.spec import Base, Places, Report
+from workers.engine.documents.spec import Places
+from workers.engine.documents.two_runs import TwoRunsSpec
 from workers.engine.techniques import Technique
 from workers.engine.techniques.attribution_patching import refuse_without_gradient
-from workers.engine.words import contrast_in_words, listed, places_in_words
+from workers.engine.words import contrast_in_words, listed, places_in_words, would_do_in_words
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,7 +43,7 @@ RECEIVERS = ("head", "mlp", "logits")
 MOST_STEPS = 100
 
 
-class Spec(spec.Spec):
+class Spec(TwoRunsSpec):
     """components: the senders, heads (their z), mlp, attn, embed; each at its position, or at all.
 
     receivers: `9.9.q`, `9.9` (its q, k and v), `mlp.5`, `logits`. direction: which run is patched: the corrupted one
@@ -51,20 +51,13 @@ class Spec(spec.Spec):
     the other, k = 0, 1, … ("left"), 1, 2, … ("right") or 1/2, 3/2, … ("middle").
     """
 
-    components: Places
     receivers: Places = ("logits",)
     method: Literal["eap", "eap_ig_inputs"] = "eap"
     steps: int = Field(default=1, ge=1, le=MOST_STEPS)
     points: Literal["left", "middle", "right"] = "left"
-    direction: Literal["denoise", "noise"] = "denoise"
-    report: Report = "recovered"
 
     @model_validator(mode="after")
-    def _compares_two_runs(self) -> Self:
-        if self.corruption is None:
-            raise ValueError("edge attribution needs a second run: name a corruption of the behavior")
-        if self.report == "kept":
-            raise ValueError("report 'kept' belongs to ablation; edge attribution reports 'recovered'")
+    def _has_a_gradient(self) -> Self:
         if self.given:
             raise ValueError("gradients are taken on untouched runs: remove given, or use path_patching")
         refuse_without_gradient(self.metric, self.direction == "noise" and self.method == "eap")
@@ -93,10 +86,6 @@ class Spec(spec.Spec):
         return self
 
     @property
-    def base(self) -> Base:
-        return "corrupted" if self.direction == "denoise" else "clean"
-
-    @property
     def shares(self) -> tuple[float, ...]:
         """At which shares of the way from the patched run to the other gradients are taken."""
         first = {"left": 0.0, "middle": 0.5, "right": 1.0}[self.points]
@@ -112,7 +101,7 @@ def run(setting: Setting, specs: Sequence[Spec]) -> Effects:
 
     first = specs[0]
     assert all(spec.editing(()) == first.editing(()) for spec in specs)
-    source, base = _runs(setting, first)
+    source, base = setting.source(first), setting.base(first)
     before = setting.untouched(base).arm[first.metric]
     slopes = _slowly(setting, source, base, specs) if setting.how == "oracle" else _at_once(setting, specs)
     return tuple(Effect({first.metric: before + slope.double().cpu()}) for slope in slopes)
@@ -120,28 +109,14 @@ def run(setting: Setting, specs: Sequence[Spec]) -> Effects:
 
 def sentence(spec: Spec) -> str:
     places = places_in_words(spec.components, spec.over)
-    rest = contrast_in_words(spec.contrast)
     gradients = "gradients" if spec.method == "eap" else f"the gradients of {spec.steps} interpolated runs"
     estimating = f"estimating from {gradients} what values of {places} as read by {listed(spec.receivers)}"
-    match spec.direction:
-        case "denoise":
-            return f"{estimating} on clean prompts would do in the run on {spec.corruption}-corrupted ones{rest}"
-        case "noise":
-            return f"{estimating} on {spec.corruption}-corrupted prompts would do in the clean run{rest}"
-        case _:
-            assert_never(spec.direction)
+    return f"{estimating} {would_do_in_words(spec.base, spec.corruption)}{contrast_in_words(spec.contrast)}"
 
 
 def passes(spec: Spec) -> int:
     """One run of each kind of prompts, and one there and back for each step; the arms share them."""
     return -(-(2 + 2 * spec.steps) // (1 if spec.over == "group" else max(1, len(spec.components))))
-
-
-def _runs(setting: Setting, spec: Spec) -> tuple[Record, Record]:
-    """The run that values come from, and the one that they would be put into."""
-    assert spec.corruption is not None
-    clean, corrupted = setting.clean, setting.corrupted(spec.corruption)
-    return (clean, corrupted) if spec.direction == "denoise" else (corrupted, clean)
 
 
 def _receivers(setting: Setting, spec: Spec) -> list[tuple[Component, Tensor | None]]:
@@ -174,7 +149,7 @@ def _estimates(setting: Setting, spec: Spec) -> EdgeEstimates:
     from workers.engine.edge_scores import edge_estimates
     from workers.engine.taping import base_of
 
-    source, base = _runs(setting, spec)
+    source, base = setting.source(spec), setting.base(spec)
     run = base_of(base, base.tokens, source.tokens, setting.answers.reads, base.resid[0])
     receivers = _receivers(setting, spec)
     return edge_estimates(source, run, setting.answers, spec.metric, spec.shares, receivers)

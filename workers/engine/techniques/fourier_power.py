@@ -40,11 +40,11 @@ class Spec(spec.Spec):
     @field_validator("metric")
     @classmethod
     def _known_metric(cls, name: str) -> str:
-        return require_own_metric(name, "fourier_power", "fourier_power")
+        return require_own_metric(name, cls)
 
     @model_validator(mode="after")
     def _names_frequencies(self) -> Self:
-        require_untouched(self, "fourier_power")
+        require_untouched(self)
         highest = (self.modulus - 1) // 2
         if len(set(self.frequencies)) < len(self.frequencies) or not all(1 <= k <= highest for k in self.frequencies):
             raise ValueError(f"frequencies of {self.modulus} numbers are 1 to {highest}, each named once")

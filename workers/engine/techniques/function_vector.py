@@ -75,13 +75,9 @@ class Spec(spec.Spec):
 
 def run(setting: Setting, specs: Sequence[Spec]) -> Effects:
     """Each spec's heads summed, or patched, together, in one base run. The specs differ in components alone."""
-    from workers.engine.ablating import given_edits
+    from workers.engine.directions import edited
 
-    first = specs[0]
-    same = {"components": first.components, "contrast": first.contrast}
-    assert all(spec.model_copy(update=same) == first for spec in specs)
-    given = given_edits(setting, first.given)
-    return setting.effects(setting.base(first), [[*given, *_edits(setting, spec)] for spec in specs])
+    return edited(setting, specs, _edits)
 
 
 def sentence(spec: Spec) -> str:

@@ -17,7 +17,7 @@ from pydantic import model_validator
 from workers.engine.documents.circuit_spec import CircuitSpec, refuse_unkeepable, without
 from workers.engine.documents.components import component
 from workers.engine.documents.spec import Over, Places, SomePlaces
-from workers.engine.techniques import Technique
+from workers.engine.techniques import Technique, two_runs
 from workers.engine.words import given_in_words, listed, others_in_words, places_in_words, replacement_in_words
 
 if TYPE_CHECKING:
@@ -78,10 +78,6 @@ def sentence(spec: Spec) -> str:
 
 def _means_several(text: str) -> bool:
     return text.startswith("#") or component(text).is_wildcard
-
-
-def two_runs(spec: Spec) -> int:
-    return 2
 
 
 TECHNIQUE = Technique(

@@ -10,13 +10,11 @@ attention are left out (`head_weights` says what else). Source: Wang et al. 2022
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field
 
-from workers.engine.documents import spec
-from workers.engine.documents.reads import PositionText, require_own_metric, require_untouched, require_whole_heads
-from workers.engine.documents.spec import Places
+from workers.engine.documents.reads import PositionText, ReadingSpec
 from workers.engine.techniques import Technique
 from workers.engine.words import places_in_words
 
@@ -26,38 +24,23 @@ if TYPE_CHECKING:
     from workers.engine.setting import Effects, Setting
 
 
-class Spec(spec.Spec):
+class Spec(ReadingSpec):
     """token: the position whose token is meant; null: every right answer. embedding: what stands for a token, W_E
     (plain) or the residual after layer 0 of a token that attends to nothing (heads of layer 0 read W_E all the same).
     """
 
-    components: Places
     metric: str = "copying"
-    report: Literal["raw"] = "raw"
-    over: Literal["each", "mean", "min"] = "each"
     token: PositionText | None = None
     embedding: Literal["plain", "after_mlp0"] = "after_mlp0"
     sign: Literal["positive", "negative"] = "positive"
     top: int = Field(default=5, ge=1, le=1_000)
 
-    @field_validator("metric")
-    @classmethod
-    def _known_metric(cls, name: str) -> str:
-        return require_own_metric(name, "copying", "ov_copying")
-
-    @model_validator(mode="after")
-    def _reads_heads(self) -> Self:
-        require_whole_heads(self.components, "ov_copying")
-        require_untouched(self, "ov_copying")
-        return self
-
 
 def run(setting: Setting, specs: Sequence[Spec]) -> Effects:
     """Per prompt the share of the tokens meant that the spec's heads copy, on average over the heads."""
-    import torch
 
     from workers.engine.head_scores import head, mean_of_tokens, rank, tokens_meant, written_logits
-    from workers.engine.setting import Effect
+    from workers.engine.setting import averaged
 
     def copied(text: str, spec: Spec) -> Tensor:
         def of_tokens(tokens: Tensor) -> Tensor:
@@ -66,9 +49,7 @@ def run(setting: Setting, specs: Sequence[Spec]) -> Effects:
 
         return mean_of_tokens(tokens_meant(setting, spec.token), of_tokens)
 
-    return tuple(
-        Effect({"copying": torch.stack([copied(text, spec) for text in spec.components]).mean(0)}) for spec in specs
-    )
+    return averaged(specs, copied)
 
 
 def sentence(spec: Spec) -> str:

@@ -11,13 +11,9 @@ asks the tokens. Source: Elhage et al. 2021, A Mathematical Framework for Transf
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal
 
-from pydantic import field_validator, model_validator
-
-from workers.engine.documents import spec
-from workers.engine.documents.reads import require_own_metric, require_untouched, require_whole_heads
-from workers.engine.documents.spec import Places
+from workers.engine.documents.reads import ReadingSpec
 from workers.engine.techniques import Technique
 from workers.engine.words import places_in_words
 
@@ -25,25 +21,11 @@ if TYPE_CHECKING:
     from workers.engine.setting import Effects, Setting
 
 
-class Spec(spec.Spec):
+class Spec(ReadingSpec):
     """embedding: see ov_copying."""
 
-    components: Places
     metric: str = "ov_eigenvalues"
-    report: Literal["raw"] = "raw"
-    over: Literal["each", "mean", "min"] = "each"
     embedding: Literal["plain", "after_mlp0"] = "after_mlp0"
-
-    @field_validator("metric")
-    @classmethod
-    def _known_metric(cls, name: str) -> str:
-        return require_own_metric(name, "ov_eigenvalues", "ov_eigenvalues")
-
-    @model_validator(mode="after")
-    def _reads_heads(self) -> Self:
-        require_whole_heads(self.components, "ov_eigenvalues")
-        require_untouched(self, "ov_eigenvalues")
-        return self
 
 
 def run(setting: Setting, specs: Sequence[Spec]) -> Effects:
@@ -51,17 +33,14 @@ def run(setting: Setting, specs: Sequence[Spec]) -> Effects:
     import torch
 
     from workers.engine.head_scores import head, ov_matrix
-    from workers.engine.setting import Effect
+    from workers.engine.setting import averaged
 
-    def score(text: str, spec: Spec) -> float:
+    def score(text: str, spec: Spec) -> torch.Tensor:
         values = torch.linalg.eigvals(ov_matrix(setting, head(text), spec.embedding).double().cpu())
-        return float(values.sum().real / values.abs().sum())
+        balance: torch.Tensor = values.sum().real / values.abs().sum()
+        return balance.expand(len(setting.prompts))
 
-    def on_every_prompt(spec: Spec) -> torch.Tensor:
-        scores = [score(text, spec) for text in spec.components]
-        return torch.full((len(setting.prompts),), sum(scores) / len(scores), dtype=torch.double)
-
-    return tuple(Effect({"ov_eigenvalues": on_every_prompt(spec)}) for spec in specs)
+    return averaged(specs, score)
 
 
 def sentence(spec: Spec) -> str:

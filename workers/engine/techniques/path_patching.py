@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Literal, Self, assert_never
 
 from pydantic import Field, model_validator
 
-from workers.engine.documents import spec
 from workers.engine.documents.components import Component, Part, component
 from workers.engine.documents.reach import can_reach, out_of_reach
-from workers.engine.documents.spec import Base, Place, Places, Report
+from workers.engine.documents.spec import Place, Places
+from workers.engine.documents.two_runs import TwoRunsSpec
 from workers.engine.techniques import Technique
 from workers.engine.words import contrast_in_words, listed, places_in_words
 
@@ -37,7 +37,7 @@ PROJECTIONS: tuple[Part, ...] = ("q", "k", "v")
 SENDERS = ("head", "mlp", "attn", "resid", "embed")
 
 
-class Spec(spec.Spec):
+class Spec(TwoRunsSpec):
     """components: the senders, heads (their z), mlp, attn, resid, embed; each at its position, or at all.
 
     receivers: `9.9.q`, `9.9` (its q, k and v), `mlp.5`, `resid.5`; or `logits`, alone. Patched together.
@@ -45,19 +45,12 @@ class Spec(spec.Spec):
     mlps: those that are not on the path answer to the change ("recomputed") or keep what they gave ("frozen").
     """
 
-    components: Places
     receivers: Places = ("logits",)
     through: tuple[Place, ...] = Field(default=(), max_length=8)
     mlps: Literal["recomputed", "frozen"] = "recomputed"
-    direction: Literal["denoise", "noise"] = "denoise"
-    report: Report = "recovered"
 
     @model_validator(mode="after")
-    def _compares_two_runs(self) -> Self:
-        if self.corruption is None:
-            raise ValueError("path patching needs a second run: name a corruption of the behavior")
-        if self.report == "kept":
-            raise ValueError("report 'kept' belongs to ablation; path patching reports 'recovered'")
+    def _leaves_the_rest_as_it_was(self) -> Self:
         if self.given:
             raise ValueError("path patching keeps what lies beside the path as it was: remove given")
         return self
@@ -88,10 +81,6 @@ class Spec(spec.Spec):
                 )
         return self
 
-    @property
-    def base(self) -> Base:
-        return "corrupted" if self.direction == "denoise" else "clean"
-
     def out_of_reach(self, dimensions: Dimensions) -> tuple[str, ...]:
         first = self.through[:1] or self.receivers
         return out_of_reach([component(text) for text in first], dimensions)
@@ -105,11 +94,9 @@ def run(setting: Setting, specs: Sequence[Spec]) -> Effects:
     from workers.engine.setting import edit
 
     first = specs[0]
-    assert first.corruption is not None
     assert all(spec.editing(()) == first.editing(()) for spec in specs)
-    clean, corrupted = setting.clean, setting.corrupted(first.corruption)
-    base, source = (corrupted, clean) if first.direction == "denoise" else (clean, corrupted)
-    values = base if setting.how == "null" else source
+    base = setting.base(first)
+    values = base if setting.how == "null" else setting.source(first)
 
     def sent(text: str) -> Edit:
         place = component(text)

@@ -10,14 +10,10 @@ away and never give one. Source: Wu et al. 2024 (arXiv 2404.15574), who call hea
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING
 
-from pydantic import field_validator, model_validator
-
-from workers.engine.documents import spec
 from workers.engine.documents.components import position_of
-from workers.engine.documents.reads import PositionText, require_own_metric, require_untouched, require_whole_heads
-from workers.engine.documents.spec import Places
+from workers.engine.documents.reads import PositionText, ReadingSpec
 from workers.engine.techniques import Technique
 from workers.engine.words import places_in_words
 
@@ -28,27 +24,13 @@ if TYPE_CHECKING:
     from workers.engine.setting import Effects, Setting
 
 
-class Spec(spec.Spec):
+class Spec(ReadingSpec):
     """span: the first and the last position of what is to be retrieved; null: anything before the answer. The largest
     weight is that of the whole row either way: a head that looks elsewhere retrieves nothing from the span.
     """
 
-    components: Places
     metric: str = "retrieval"
-    report: Literal["raw"] = "raw"
-    over: Literal["each", "mean", "min"] = "each"
     span: tuple[PositionText, PositionText] | None = None
-
-    @field_validator("metric")
-    @classmethod
-    def _known_metric(cls, name: str) -> str:
-        return require_own_metric(name, "retrieval", "retrieval_score")
-
-    @model_validator(mode="after")
-    def _reads_heads(self) -> Self:
-        require_whole_heads(self.components, "retrieval_score")
-        require_untouched(self, "retrieval_score")
-        return self
 
 
 def run(setting: Setting, specs: Sequence[Spec]) -> Effects:
@@ -56,7 +38,7 @@ def run(setting: Setting, specs: Sequence[Spec]) -> Effects:
     import torch
 
     from workers.engine.head_scores import head
-    from workers.engine.setting import Effect
+    from workers.engine.setting import averaged
 
     def retrieved(text: str, spec: Spec) -> Tensor:
         layer, number = head(text)
@@ -64,10 +46,7 @@ def run(setting: Setting, specs: Sequence[Spec]) -> Effects:
         shares = [_share(prompt, keys, _span(prompt, spec)) for prompt, keys in zip(setting.prompts, most, strict=True)]
         return torch.tensor(shares, dtype=torch.double)
 
-    return tuple(
-        Effect({"retrieval": torch.stack([retrieved(text, spec) for text in spec.components]).mean(0)})
-        for spec in specs
-    )
+    return averaged(specs, retrieved)
 
 
 def sentence(spec: Spec) -> str:

@@ -15,11 +15,9 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, model_validator
 
-from workers.engine.documents import spec
 from workers.engine.documents.components import component
-from workers.engine.documents.document import Slug
-from workers.engine.documents.fitted import adds_what_stands_there, edits_streams, fits_at, tells_two_kinds_apart
-from workers.engine.documents.spec import Base, OtherPrompts, Place, Places, Report
+from workers.engine.documents.fitted import FittedSpec, adds_what_stands_there, fits_at
+from workers.engine.documents.spec import Place
 from workers.engine.techniques import Technique
 from workers.engine.words import contrast_in_words, direction_in_words, given_in_words, places_in_words
 
@@ -28,33 +26,21 @@ if TYPE_CHECKING:
     from workers.engine.setting import Effects, Setting
 
 
-class Spec(spec.Spec):
+class Spec(FittedSpec):
     """components: resid, embed, attn or mlp. at: where the direction is fitted (null: where it is added).
 
     coefficient: how many times it is added; negative away from plus. counted_in: the difference as it is, or the mean
-    length of what stands at `at` on the prompts of plus. plus: the prompts whose mean the direction points to (null:
-    the same kind of prompts, drawn apart). minus: those whose mean it points from (null: those of plus, corrupted).
-    run_on: the run that is steered. random: the number of a random direction that stands in for the fitted one.
+    length of what stands at `at` on the prompts of plus.
     """
 
-    components: Places
     coefficient: float = Field(ge=-1000, le=1000)
     counted_in: Literal["differences", "lengths"] = "differences"
     at: Place | None = None
-    plus: Slug | OtherPrompts | None = None
-    minus: Slug | OtherPrompts | None = None
-    run_on: Base = "clean"
-    random: int | None = Field(default=None, ge=0)
-    report: Report = "change"
 
     @model_validator(mode="after")
     def _steers(self) -> Self:
         if self.coefficient == 0:
             raise ValueError("coefficient 0 adds nothing: write another")
-        if self.report == "kept":
-            raise ValueError("report 'kept' belongs to ablation; report 'change' or 'recovered'")
-        edits_streams((*self.components, *self.contrast))
-        tells_two_kinds_apart(self.minus, self.corruption, self.run_on)
         return self
 
     @model_validator(mode="after")
@@ -65,14 +51,6 @@ class Spec(spec.Spec):
                 fits_at(text)
         return self
 
-    @property
-    def base(self) -> Base:
-        return self.run_on
-
-    @property
-    def replaces(self) -> bool:
-        return False
-
     def shows(self, name: str) -> bool:
         return self.counted_in == "differences" and adds_what_stands_there(name, self.at or name, self.coefficient)
 
@@ -80,20 +58,12 @@ class Spec(spec.Spec):
         """The same in every layer, at the same positions."""
         return tuple(f"resid.*@{at}" if at else "resid.*" for at in map(_position, self.components))
 
-    @property
-    def other_prompts(self) -> dict[str, Slug | OtherPrompts]:
-        named = {"plus": self.plus, "minus": self.minus}
-        return {name: prompts for name, prompts in named.items() if prompts is not None}
-
 
 def run(setting: Setting, specs: Sequence[Spec]) -> Effects:
     """Each spec's components steered together, in one base run. The specs differ in components and random alone."""
-    from workers.engine.ablating import given_edits
+    from workers.engine.directions import edited
 
-    first = specs[0]
-    assert all(spec.model_copy(update=_varied(first)) == first for spec in specs)
-    given = given_edits(setting, first.given)
-    return setting.effects(setting.base(first), [[*given, *_edits(setting, spec)] for spec in specs])
+    return edited(setting, specs, _edits)
 
 
 def sentence(spec: Spec) -> str:
@@ -105,16 +75,8 @@ def sentence(spec: Spec) -> str:
     return f"steering {where} by {spec.coefficient:g} ×{counted} {direction}{rest}"
 
 
-def random_direction(spec: Spec, number: int) -> Spec:
-    return spec.model_copy(update={"random": number})
-
-
 def _position(text: str) -> str:
     return text.partition("@")[2]
-
-
-def _varied(first: Spec) -> dict[str, object]:
-    return {"components": first.components, "contrast": first.contrast, "random": first.random}
 
 
 def _edits(setting: Setting, spec: Spec) -> list[Edit]:
@@ -141,5 +103,5 @@ TECHNIQUE = Technique(
     sentence=sentence,
     fits=2,
     picture="layers",
-    alternative=random_direction,
+    alternative=Spec.along_a_random_direction,
 )

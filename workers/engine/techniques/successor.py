@@ -10,13 +10,9 @@ one. Source: Gould et al. 2023 (arXiv 2312.09230), whose effective embedding is 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal
 
-from pydantic import field_validator, model_validator
-
-from workers.engine.documents import spec
-from workers.engine.documents.reads import PositionText, require_own_metric, require_untouched, require_whole_heads
-from workers.engine.documents.spec import Places
+from workers.engine.documents.reads import PositionText, ReadingSpec
 from workers.engine.techniques import Technique
 from workers.engine.words import places_in_words
 
@@ -26,26 +22,12 @@ if TYPE_CHECKING:
     from workers.engine.setting import Effects, Setting
 
 
-class Spec(spec.Spec):
+class Spec(ReadingSpec):
     """token: the position of the token that goes in. embedding: see ov_copying."""
 
-    components: Places
     metric: str = "succession"
-    report: Literal["raw"] = "raw"
-    over: Literal["each", "mean", "min"] = "each"
     token: PositionText = "END"
     embedding: Literal["plain", "after_mlp0"] = "after_mlp0"
-
-    @field_validator("metric")
-    @classmethod
-    def _known_metric(cls, name: str) -> str:
-        return require_own_metric(name, "succession", "successor")
-
-    @model_validator(mode="after")
-    def _reads_heads(self) -> Self:
-        require_whole_heads(self.components, "successor")
-        require_untouched(self, "successor")
-        return self
 
 
 def run(setting: Setting, specs: Sequence[Spec]) -> Effects:
@@ -54,7 +36,7 @@ def run(setting: Setting, specs: Sequence[Spec]) -> Effects:
 
     from workers.engine.head_scores import head, tokens_meant, written_logits
     from workers.engine.prompts import Refused
-    from workers.engine.setting import Effect
+    from workers.engine.setting import averaged
 
     for prompt in setting.prompts:
         if not all(answer.wrong for answer in prompt.answers):
@@ -69,9 +51,7 @@ def run(setting: Setting, specs: Sequence[Spec]) -> Effects:
         ]
         return torch.tensor([sum(share) / len(share) for share in shares], dtype=torch.double)
 
-    return tuple(
-        Effect({"succession": torch.stack([mapped(text, spec) for text in spec.components]).mean(0)}) for spec in specs
-    )
+    return averaged(specs, mapped)
 
 
 def sentence(spec: Spec) -> str:
