@@ -163,6 +163,23 @@ def test_an_absences_control_is_the_whole_layer_unless_it_says_otherwise() -> No
     assert second is not None and second.control == Power(components=("0.1",))
 
 
+def test_a_circuit_claimed_complete_must_be_compared_with_one_that_lacks_some_of_it() -> None:
+    complete = {
+        "technique": "completeness",
+        "spec": {"metric": "logit", "components": ["1.1"], "circuit": ["1.0", "1.1", "0.1"]},
+        "expect": {"between": [-0.05, 0.05]},
+        "kind": "absence",
+    }
+    of = bundle(complete, {**complete, "power": ["0.1"]}, {**complete, "power": ["0.1", "1.1"]})
+    assert [(found.path, found.message) for found in of.problems()] == [
+        ("claims.0.power", "state a circuit that must not do"),
+        (
+            "claims.1.power",
+            "name half of the claim's circuit or more, but not all: what is missing must be noticed",
+        ),
+    ]
+
+
 def test_a_behavior_claim_has_no_control() -> None:
     of = bundle({"technique": "behavior", "spec": {"metric": "accuracy"}, "expect": {"at_least": 0.9}})
     assert control_of(of, of.finding.claims[0]) is None

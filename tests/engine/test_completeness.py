@@ -72,6 +72,20 @@ def test_the_power_control_puts_a_smaller_circuit_in_its_place() -> None:
     assert spec.for_power(("0.1",)).components == ("2.0",)
 
 
+@pytest.mark.parametrize(
+    ("power", "would_do"),
+    [
+        (["0.1", "1.2@END"], True),
+        (["0.1"], False),  # whatever is this small is noticed
+        (["0.1", "1.2", "2.0"], False),
+        (["0.1", "1.1"], False),
+    ],
+)
+def test_an_absence_must_be_able_to_notice_that_some_of_its_circuit_is_missing(power: list[str], would_do: bool):
+    spec = Spec.from_json({"metric": "logit_diff", "components": ["2.0"], "circuit": CIRCUIT})
+    assert (spec.why_no_power(tuple(power)) is None) == would_do
+
+
 def test_removing_a_head_removes_it_at_every_position_and_no_others() -> None:
     assert without(("1.2@END", "1.2@S2", "1.3"), ["1.2"]) == ("1.3",)
     assert without(("1.2@END", "1.2@S2", "1.3"), ["1.2@S2"]) == ("1.2@END", "1.3")

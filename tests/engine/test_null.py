@@ -10,6 +10,7 @@ from tests.engine.made_numbers import stake
 from workers.engine.null import null_value, toward
 
 CHANCE = 0.25
+REUSED = {"circuit_of": {"behavior": "another"}}
 
 
 @pytest.mark.parametrize(
@@ -34,6 +35,28 @@ CHANCE = 0.25
 )
 def test_null_values(spec: dict[str, Any], null: float) -> None:
     assert null_value(stake({"at_least": 5.0}, **spec).spec, CHANCE) == null
+
+
+@pytest.mark.parametrize(
+    ("metric", "expect", "side"),
+    [
+        ("logit_diff", {"between": [-0.6, -0.4]}, "above"),  # less is missing than of a random circuit
+        ("logit_diff", {"value": 0.5, "tolerance": 0.1}, "above"),
+        ("logit_diff", {"at_most": -5.0}, "below"),  # worse than nothing: as the claim says
+        ("kl", {"value": 0.3, "tolerance": 0.05}, "below"),
+        ("loss", {"between": [0.1, 0.2]}, "below"),
+    ],
+)
+@pytest.mark.parametrize("report", ["change", "relative_change"])
+def test_what_is_kept_alone_starts_from_nothing_kept(metric: str, expect: dict, side: str, report: str) -> None:
+    for technique, more in (("ablation", {"action": "keep_only"}), ("circuit_reuse", REUSED)):
+        on = stake(expect, technique=technique, metric=metric, report=report, **more)
+        assert toward(on.spec, on.expect, CHANCE)[0] == side
+
+
+def test_a_difference_in_faithfulness_starts_from_the_empty_circuit() -> None:
+    on = stake({"value": -0.5, "tolerance": 0.1}, technique="faithfulness", normalization="difference")
+    assert toward(on.spec, on.expect, CHANCE)[0] == "above"
 
 
 @pytest.mark.parametrize(

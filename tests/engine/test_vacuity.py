@@ -9,6 +9,9 @@ import pytest
 from tests.engine.made_numbers import spread, stake
 from tests.engine.made_verdicts import draw, verdict
 
+SHARE = {"normalization": "share"}
+FROM_ZERO = {"report": "kept", "action": "keep_only", "floor": "zero"}
+
 
 @pytest.mark.parametrize(
     ("expect", "vacuous"),
@@ -54,8 +57,24 @@ def test_an_enormous_tolerance_is_loose() -> None:
     assert verdict(draw(-1.0), draw(-1.0, 1), on=stake({"between": [-1.3, -0.7]})).loose
 
 
-def test_what_was_never_measured_is_not_taken_for_zero() -> None:
-    """Counted from zero, nobody measured what keeping none shows: the lone head that is kept is not shown by it."""
-    kept = stake({"at_least": 0.5}, report="kept", action="keep_only", floor="zero")
-    found = verdict(draw(0.0), draw(0.0, 1), on=kept)
-    assert (found.outcome, found.vacuous, found.members) == ("holds", False, {"0.0": False})
+@pytest.mark.parametrize(
+    ("technique", "counted"),
+    [("ablation", FROM_ZERO), ("faithfulness", SHARE)],
+)
+@pytest.mark.parametrize(("least", "vacuous"), [(0.3, True), (0.5, False), (0.9, False)])
+def test_a_share_counted_from_zero_must_be_more_than_keeping_none_has(
+    technique: str, counted: dict[str, str], least: float, vacuous: bool
+) -> None:
+    """The empty circuit has a third of the number: to claim less says nothing of what is kept."""
+    on = stake({"at_least": least}, technique=technique, **counted)
+    floor = {"logit_diff": spread(1.0)}
+    found = verdict(draw(0.0, floor=floor), draw(0.0, 1, floor=floor), on=on)
+    assert (found.outcome, found.vacuous, found.members) == ("holds", vacuous, {"0.0": True})
+
+
+@pytest.mark.parametrize(("technique", "counted"), [("ablation", FROM_ZERO), ("faithfulness", SHARE)])
+def test_what_keeping_none_shows_is_not_taken_for_zero_where_it_was_not_measured(
+    technique: str, counted: dict[str, str]
+) -> None:
+    found = verdict(draw(0.0), draw(0.0, 1), on=stake({"at_least": 0.5}, technique=technique, **counted))
+    assert (found.outcome, found.reason) == ("errored", "the floor was not measured")

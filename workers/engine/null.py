@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Literal, assert_never
 
 from workers.engine.documents.expect import AtLeast, AtMost, Between, Expect, RankAtMost, SetEquals, Top, Value
@@ -47,7 +48,7 @@ def null_of_report(spec: Spec, chance: float) -> float:
 
 def toward(spec: Spec, expect: Expect, chance: float) -> tuple[Side, Reduce]:
     """On which side of the null value the expectation lies, and how a set's own numbers are made one to compare."""
-    null = null_value(spec, chance)
+    null = _start(spec, chance)
     match expect:
         case AtLeast():
             return "above", _reduce(spec, "least")
@@ -61,6 +62,17 @@ def toward(spec: Spec, expect: Expect, chance: float) -> tuple[Side, Reduce]:
             return ("above" if expect.order == "largest" else "below"), "mean"
         case _:
             assert_never(expect)
+
+
+def _start(spec: Spec, chance: float) -> float:
+    """Where what the components do starts from.
+
+    Of a run that keeps them alone, a change of 0 is all there is, not nothing: nothing lies on the worse side of any
+    number that such a run may show.
+    """
+    if spec.keeps_only and not spec.contrast and spec.report in ("change", "relative_change"):
+        return inf if METRICS[spec.metric].better == "smaller" else -inf
+    return null_value(spec, chance)
 
 
 def _side(middle: float, null: float) -> Side:

@@ -6,7 +6,7 @@ With e the edited arm, b the untouched arm it was made in, c clean, x corrupted,
     change           e - b                         mean
     relative_change  (e - b) / |b|                 sum(e - b) / |sum(b)|
     recovered        (e - x) / (c - x)             sum / sum; edits made in the clean run: (c - e) / (c - x)
-    kept             (e - f) / (c - f)             sum / sum; f is 0 where no floor arm was measured
+    kept             (e - f) / (c - f)             sum / sum; f is 0 where the spec counts from zero
 
 So "nothing happened" is 0 for the middle three, whichever way an edit goes. A contrast arm k is taken off the
 numerator, as e is entered: the difference of the two reports on the same prompts. `fraction` counts the prompts whose
@@ -158,7 +158,7 @@ def _numerator(spec: Spec, share: Share, edited: Array) -> Array:
                 return edited - share.arm(numbers.corrupted, spec.metric)
             return share.arm(numbers.clean, spec.metric) - edited
         case "kept":
-            return edited - _floor(spec, share)
+            return edited - _counted_from(spec, share)
         case _:
             assert_never(spec.report)
 
@@ -175,14 +175,18 @@ def _denominator(spec: Spec, share: Share) -> Array | None:
             assert numbers.corrupted is not None
             return share.arm(numbers.clean, spec.metric) - share.arm(numbers.corrupted, spec.metric)
         case "kept":
-            return share.arm(numbers.clean, spec.metric) - _floor(spec, share)
+            return share.arm(numbers.clean, spec.metric) - _counted_from(spec, share)
         case _:
             assert_never(spec.report)
 
 
+def _counted_from(spec: Spec, share: Share) -> Array:
+    return np.zeros(share.count) if spec.counts_from_zero else _floor(spec, share)
+
+
 def _floor(spec: Spec, share: Share) -> Array:
-    floor = share.numbers.floor
-    return np.zeros(share.count) if floor is None else share.arm(floor, spec.metric)
+    assert share.numbers.floor is not None
+    return share.arm(share.numbers.floor, spec.metric)
 
 
 def _above(values: Array, null: float) -> Array:
@@ -204,7 +208,7 @@ def _bounds(spec: Spec, share: Share) -> tuple[Bounds | None, Bounds | None]:
         case "recovered":
             return differences, differences
         case "kept":
-            return (bounds, bounds) if share.numbers.floor is None else (differences, differences)
+            return (bounds, bounds) if spec.counts_from_zero else (differences, differences)
         case _:
             assert_never(spec.report)
 

@@ -98,7 +98,7 @@ def _of_report(spec: Spec, where: str) -> str:
             between = f"between clean and {corrupted} prompts"
             return f"{moved} share of the difference in mean {metric} {between} {where}"
         case "kept":
-            floor = "zero" if spec.at_floor() is None else "where all those components are ablated"
+            floor = "zero" if spec.counts_from_zero else "where all those components are ablated"
             return f"kept share of mean {metric} {where}, counted from {floor},"
         case _:
             assert_never(spec.report)

@@ -176,11 +176,19 @@ def _wrong_claims(bundle: Bundle) -> Iterator[Problem]:
         if claim.spec is None:
             continue
         wrong_sets = list(_wrong_prompt_sets(bundle, claim, f"claims.{index}.spec"))
-        yield from wrong_sets or _wrong_spec(bundle, claim.spec, f"claims.{index}.spec")
-        if claim.kind == "absence" and not claim.power and claim.spec.null_of_kept == 0.0:
-            # of what is kept, all heads of a layer are no smaller circuit
-            yield Problem(f"claims.{index}.power", "state a circuit that must not do")
+        wrong = wrong_sets or list(_wrong_spec(bundle, claim.spec, f"claims.{index}.spec"))
+        yield from wrong or _wrong_power(bundle, claim, claim.spec, f"claims.{index}.power")
         yield from _wrong_ranking(bundle, claim, f"claims.{index}")
+
+
+def _wrong_power(bundle: Bundle, claim: Claim, spec: Spec, path: str) -> Iterator[Problem]:
+    if claim.kind == "absence" and not claim.power and spec.null_of_kept == 0.0:
+        # of what is kept, all heads of a layer are no smaller circuit
+        yield Problem(path, "state a circuit that must not do")
+    elif claim.power:
+        own = written_out(spec, bundle.finding.circuit.groups, bundle.model.dimensions)
+        if reason := own.why_no_power(_power(bundle, claim, own)):
+            yield Problem(path, reason)
 
 
 def _wrong_prompt_sets(bundle: Bundle, claim: Claim, path: str) -> Iterator[Problem]:

@@ -134,13 +134,23 @@ class Spec(Document):
         return tuple(f"{layer}.*" for layer in layers)
 
     def at_floor(self) -> Self | None:
-        """The spec whose number `kept` is measured from; None where that is zero or `kept` is not reported."""
+        """The spec whose number `kept` is measured from, or that shows what keeping nothing does; None without one."""
         return None
 
     @property
+    def counts_from_zero(self) -> bool:
+        """Whether `kept` is a share of the metric itself, whatever the floor shows."""
+        return False
+
+    @property
+    def keeps_only(self) -> bool:
+        """Whether the components are kept and the others ablated; nothing done is then a run without any of them."""
+        return False
+
+    @property
     def null_of_kept(self) -> float:
-        """What `kept` is when nothing happens; techniques that knock out or keep only say their own."""
-        return 1.0
+        """What `kept` is when nothing happens."""
+        return 0.0 if self.keeps_only else 1.0
 
     @property
     def replaces(self) -> bool:
@@ -155,6 +165,10 @@ class Spec(Document):
     def shows(self, name: str) -> bool:
         """Whether an effect of this component is one of what it computes; else it is not covered by it."""
         return True
+
+    def why_no_power(self, components: tuple[str, ...]) -> str | None:
+        """Why these, written out, are no reference edit for an absence; None where they are."""
+        return None
 
     def for_power(self, components: tuple[str, ...]) -> Self:
         """The spec of the reference edit that must break an absence's bound."""

@@ -43,5 +43,10 @@ class Metric:
     least_chance: float | None = None
     scale: float = 0.0
 
+    @property
+    def better(self) -> Literal["larger", "smaller"]:
+        """Which numbers are those of a better model."""
+        return "smaller" if self.least_chance is None else "larger"
+
 
 METRICS: Registry[Metric] = Registry(sys.modules[__name__], "METRIC", Metric)

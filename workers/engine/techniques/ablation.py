@@ -71,16 +71,20 @@ class Spec(spec.Spec):
         return self
 
     @property
-    def null_of_kept(self) -> float:
-        return 1.0 if self.action == "knock_out" else 0.0
+    def keeps_only(self) -> bool:
+        return self.action == "keep_only"
 
     @property
     def other_prompts(self) -> dict[str, Slug | OtherPrompts]:
         return {} if self.mean_over is None else {"mean_over": self.mean_over}
 
+    @property
+    def counts_from_zero(self) -> bool:
+        return self.floor == "zero"
+
     def at_floor(self) -> Self | None:
         """Measured for `kept`, and for keep_only, whose effects are seen from there."""
-        if self.floor == "zero" or (self.report != "kept" and self.action == "knock_out"):
+        if self.action == "knock_out" and (self.report != "kept" or self.floor == "zero"):
             return None
         return self.model_copy(update={"action": "keep_only", "components": (), "contrast": ()})
 

@@ -50,8 +50,8 @@ class Spec(CircuitSpec):
         return self
 
     @property
-    def null_of_kept(self) -> float:
-        return 1.0 if self.action == "knock_out" else 0.0
+    def keeps_only(self) -> bool:
+        return self.action == "keep_only"
 
     def at_floor(self) -> Self | None:
         """Everything of the stated kinds ablated; what is knocked out is seen from the whole model unless `kept`."""

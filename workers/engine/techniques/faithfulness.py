@@ -88,14 +88,16 @@ class Spec(CircuitSpec):
             raise ValueError("a circuit of edges is one: remove over")
 
     @property
-    def null_of_kept(self) -> float:
-        return 0.0
+    def keeps_only(self) -> bool:
+        return True
 
-    def at_floor(self) -> Self | None:
-        """The empty circuit; a share is measured from zero."""
-        if self.normalization == "share":
-            return None
+    def at_floor(self) -> Self:
+        """The empty circuit."""
         return self.model_copy(update={"components": (), "edges": None if self.edges is None else ()})
+
+    @property
+    def counts_from_zero(self) -> bool:
+        return self.normalization == "share"
 
     def for_power(self, components: tuple[str, ...]) -> Self:
         """A circuit of components, whether or not the claim's is one of edges."""
@@ -141,7 +143,7 @@ def _but_for_the_circuit(spec: Spec) -> Spec:
 
 
 TECHNIQUE = Technique(
-    version=1,
+    version=2,  # a share shows its floor, too
     spec=Spec,
     causal=True,
     gated=True,
