@@ -1,6 +1,7 @@
 """How often the rules of judgement are wrong, on effects whose truth is known (EVIDENCE 7).
 
     python -m benchmarks.calibration [--json] [--quick] [--trials N] [--hand-set-trials N] [--only WORD]
+    python -m benchmarks.calibration --kept ROWS
     python -m benchmarks.calibration --specificity [--json]
 
 Simulated effects per prompt are judged by the very code that judges claims, as two draws with looks at 64, 256, 1024
@@ -16,21 +17,23 @@ import json
 import os
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 
 from benchmarks.hand_set.specificity import Specificity, specificity
 from benchmarks.hand_set.trials import outcomes
 from benchmarks.hand_set.weights import LOUDNESS
-from benchmarks.rates import Row, hand_set_rows, row
+from benchmarks.rates import Row, hand_set_rows, row, worst
 from benchmarks.simulated import Scenario, Truth, scenarios
 from workers.engine.draws import MISS, MISS_OF_ONE_DRAW
 from workers.engine.reading import Level, read_sample
 from workers.engine.statistics import Sample
 from workers.engine.verdict import Outcome
 
+HEADING = "| expect | effects | model | truth | trials | false accept | false reject | undecided |\n|-|-|-|-|-|-|-|-|"
 OFFSET: dict[Truth, int] = {"boundary": 0, "inside": 1, "outside": -1}
 """In tolerances, towards the inside of the expectation."""
 
@@ -86,17 +89,29 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--hand-set-trials", type=int, help="of the hand-set model (200)")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--only", default="", help="only rows whose `expectation/effects` contains this; or hand-set")
+    parser.add_argument("--kept", type=Path, help="no trials: the tables of rows that --json printed into this file")
     parser.add_argument("--specificity", action="store_true", help="the other table: of each head, is it specific?")
     options = parser.parse_args(arguments)
     if options.specificity:
         return _print_specificity(options.json)
+    if options.kept:
+        return _print_kept([Row(**json.loads(line)) for line in options.kept.read_text().splitlines()])
     trials = options.trials or (50 if options.quick else 1000)
     hand_set = options.hand_set_trials if options.hand_set_trials is not None else 5 if options.quick else 200
     if not options.json:
-        print("| expect | effects | model | truth | trials | false accept | false reject | undecided |")
-        print("|-|-|-|-|-|-|-|-|")
+        print(HEADING)
     for found in rows(options.only, trials, hand_set, options.processes):
         print(json.dumps(asdict(found)) if options.json else _as_markdown(found), flush=True)
+    return 0
+
+
+def _print_kept(found: Sequence[Row]) -> int:
+    print("| | asked for | worst simulated | worst hand-set |\n|-|-|-|-|")
+    for what, most, shares in worst(found):
+        print(f"| {what} | at most {most} | {' | '.join(map(_percent, shares))} |")
+    print(f"\n{HEADING}")
+    for one in found:
+        print(_as_markdown(one))
     return 0
 
 
@@ -116,8 +131,12 @@ def _specific_as_markdown(found: Specificity) -> str:
 
 def _as_markdown(row: Row) -> str:
     shares = (row.false_accept, row.false_reject, row.undecided)
-    cells = ["" if share is None else f"{100 * share:.2f} %" for share in shares]
-    return f"| {row.expect} | {row.effects} | {row.model} | {row.truth} | {row.trials} | {' | '.join(cells)} |"
+    cells = " | ".join(map(_percent, shares))
+    return f"| {row.expect} | {row.effects} | {row.model} | {row.truth} | {row.trials} | {cells} |"
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.1f} %"
 
 
 if __name__ == "__main__":

@@ -45,6 +45,22 @@ def row(expect: str, effects: str, model: str, truth: Truth, outcomes: Sequence[
     )
 
 
+def worst(rows: Sequence[Row]) -> Iterator[tuple[str, str, tuple[float | None, float | None]]]:
+    """What is asked of the rules, how much of it at most, and the largest share: simulated, of the hand-set model."""
+    simulated = [one for one in rows if one.model == "simulated"]
+    hand_set = [one for one in rows if one.model != "simulated"]
+
+    def largest(name: str, truths: tuple[Truth, ...]) -> tuple[float | None, float | None]:
+        def of(some: Sequence[Row]) -> float | None:
+            return max((getattr(one, name) for one in some if one.truth in truths), default=None)
+
+        return of(simulated), of(hand_set)
+
+    yield "false accept: `holds` at or beyond the boundary", "1 %", largest("false_accept", ("boundary", "outside"))
+    yield "false reject: `fails` one tolerance inside", "1 %", largest("false_reject", ("inside",))
+    yield "undecided one tolerance inside", "5 %", largest("undecided", ("inside",))
+
+
 def hand_set_rows(found: Outcomes) -> Iterator[Row]:
     for staked, verdicts in zip(found.measured.stakes, found.verdicts, strict=True):
         outcomes = [verdict.outcome for verdict in verdicts]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -162,3 +163,22 @@ def test_the_table_is_printed_as_one_object_per_row(capsys: pytest.CaptureFixtur
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [one["truth"] for one in rows] == ["boundary", "inside", "outside"]
     assert all(set(one) == ROW_KEYS for one in rows)
+
+
+def test_kept_rows_become_the_tables_of_the_docs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = [
+        row("value", "normal", "simulated", "boundary", ["holds"] + ["undecided"] * 199),
+        row("value", "skewed", "simulated", "outside", ["holds"] * 3 + ["fails"] * 197),
+        row("value", "normal", "simulated", "inside", ["fails"] * 1 + ["holds"] * 199),
+        row("value", "normal", "hand-set: reader", "inside", ["undecided"] * 4 + ["holds"] * 196),
+    ]
+    kept = tmp_path / "rows.jsonl"
+    kept.write_text("".join(json.dumps(asdict(one)) + "\n" for one in found), encoding="utf-8")
+    assert main(["--kept", str(kept)]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[2:5] == [
+        "| false accept: `holds` at or beyond the boundary | at most 1 % | 1.5 % |  |",
+        "| false reject: `fails` one tolerance inside | at most 1 % | 0.5 % | 0.0 % |",
+        "| undecided one tolerance inside | at most 5 % | 0.0 % | 2.0 % |",
+    ]
+    assert said[-1] == "| value | normal | hand-set: reader | inside | 200 |  | 0.0 % | 2.0 % |"

@@ -9,6 +9,7 @@ import pytest
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
+from tests.engine import one_layer
 from workers.engine.loading import Loaded, load_folder
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -96,3 +97,13 @@ def tokens() -> torch.Tensor:
 def other_tokens(tokens: torch.Tensor) -> torch.Tensor:
     """The same prompts, corrupted from position 3 on."""
     return torch.cat([tokens[:, :3], (tokens[:, 3:] + 1) % 3], dim=1)
+
+
+@pytest.fixture(scope="session")
+def averaging(tmp_path_factory: pytest.TempPathFactory) -> Loaded:
+    return one_layer.averaging(tmp_path_factory.mktemp("averaging"))
+
+
+@pytest.fixture(scope="session")
+def decided(tmp_path_factory: pytest.TempPathFactory) -> Loaded:
+    return one_layer.decided(tmp_path_factory.mktemp("decided"))

@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.engine import one_layer
 from tests.engine.conftest import DEVICE, write_checkpoint
 from tests.engine.made_bundles import PAIRS, arms_of, numbers_in
 from tests.engine.made_families import MADE
@@ -24,16 +23,6 @@ CLOSE = {"abs": 1e-5}
 
 def attributed(loaded: Loaded, how: str = "replay", **spec):
     return arms_of(loaded, PAIRS, "attribution_patching", how, corruption="other", **spec)
-
-
-@pytest.fixture(scope="module")
-def averaging(tmp_path_factory: pytest.TempPathFactory) -> Loaded:
-    return one_layer.averaging(tmp_path_factory.mktemp("averaging"))
-
-
-@pytest.fixture(scope="module")
-def decided(tmp_path_factory: pytest.TempPathFactory) -> Loaded:
-    return one_layer.decided(tmp_path_factory.mktemp("decided"))
 
 
 @pytest.mark.parametrize("technique", ["attribution_patching", "activation_patching"])

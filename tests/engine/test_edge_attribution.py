@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.engine import one_layer
 from tests.engine.conftest import DEVICE, write_checkpoint
 from tests.engine.made_bundles import PAIRS, a_measurement, arms_of, numbers_in, stated_prompts
 from tests.engine.made_families import MADE
@@ -32,16 +31,6 @@ EDITED, CLEAN, CORRUPTED = ("edited", 0), ("clean", 0), ("corrupted", 0)
 
 def attributed(loaded: Loaded, how: str = "replay", **spec):
     return arms_of(loaded, PAIRS, "edge_attribution", how, corruption="other", **spec)
-
-
-@pytest.fixture(scope="module")
-def averaging(tmp_path_factory: pytest.TempPathFactory) -> Loaded:
-    return one_layer.averaging(tmp_path_factory.mktemp("averaging"))
-
-
-@pytest.fixture(scope="module")
-def decided(tmp_path_factory: pytest.TempPathFactory) -> Loaded:
-    return one_layer.decided(tmp_path_factory.mktemp("decided"))
 
 
 # One of each layout that matters: post-norms, parallel blocks, shared keys, norms of q and k, multipliers.

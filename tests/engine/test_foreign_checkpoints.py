@@ -287,12 +287,17 @@ def test_a_planted_falsehood_is_not_verified(
     checkpoints: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    found = verified(planted(finding, claim, changed), tmp_path, checkpoints, capsys)
+    (judged,) = found["claims"]
+    assert ((judged["verdict"], judged["specific"]), found["badge"]) == (verdict, badge)
+
+
+def planted(finding: str, claim: str, changed: dict[str, Any]) -> Bundle:
+    """The finding with this claim alone, changed into a false one; `nodes`: of its circuit."""
     bundle = bundle_of(FINDINGS / f"{finding}.json")
     (true,) = (one.values() for one in bundle.finding.claims if one.id == claim)
     nodes = changed.get("nodes", [node.component for node in bundle.finding.circuit.nodes])
     false = {**true, **changed, "spec": {**true["spec"], **changed.get("spec", {})}}
     false.pop("nodes", None)
     circuit = {"nodes": [{"component": node} for node in nodes], "groups": bundle.finding.circuit.groups}
-    found = verified(claiming(bundle, false, circuit=circuit), tmp_path, checkpoints, capsys)
-    (judged,) = found["claims"]
-    assert ((judged["verdict"], judged["specific"]), found["badge"]) == (verdict, badge)
+    return claiming(bundle, false, circuit=circuit)

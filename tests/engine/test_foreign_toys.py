@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from tests.engine.made_toys import forward
-from tests.engine.test_foreign_checkpoints import claiming, measured, verified
+from tests.engine.test_foreign_checkpoints import FINDINGS, claiming, measured, planted, verified
 from workers.engine.anatomy import Loaded
 from workers.engine.documents.bundle import Bundle, measurement_of
 from workers.engine.documents.model import Local
@@ -22,7 +22,6 @@ from workers.engine.replay import logits
 
 pytestmark = pytest.mark.checkpoints
 
-FINDINGS = Path(__file__).parents[1] / "checkpoints" / "findings"
 CHECKPOINT = {  # finding: the folder of its model
     "previous-token-head-and-three-copies": "nanda_induction_2L_attn_only",
     "addition-by-attention": "zhong_clock_modelB",
@@ -145,13 +144,7 @@ def test_a_planted_falsehood_is_not_verified(
     checkpoints: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    bundle = bundle_of(FINDINGS / f"{finding}.json")
-    (true,) = (one.values() for one in bundle.finding.claims if one.id == claim)
-    nodes = changed.get("nodes", [node.component for node in bundle.finding.circuit.nodes])
-    false = {**true, **changed, "essential": True, "spec": {**true["spec"], **changed.get("spec", {})}}
-    false.pop("nodes", None)
-    circuit = {"nodes": [{"component": node} for node in nodes], "groups": bundle.finding.circuit.groups}
-    found = verified(claiming(bundle, false, circuit=circuit), tmp_path, checkpoints, capsys)
+    found = verified(planted(finding, claim, {"essential": True, **changed}), tmp_path, checkpoints, capsys)
     (judged,) = found["claims"]
     assert ((judged["verdict"], judged["specific"]), found["badge"]) == (verdict, badge)
 

@@ -189,6 +189,14 @@ def test_one_sender_at_a_time_is_the_same_as_many_in_one_batch(random_model: Loa
     assert every.changes["edited", 15] == 0.0  # 3.3 speaks after 3.1 has read
 
 
+def test_senders_that_begin_in_different_layers_ride_together_to_the_logits(random_model: Loaded) -> None:
+    places = ["0.0", "0.2", "1.3", "2.2", "3.1", "resid.2", "resid.4"]
+    every = patched(random_model, components=places, receivers=["logits"], over="each")
+    for number, text in enumerate(places):
+        alone = patched(random_model, components=[text], receivers=["logits"])
+        assert numbers_in(every, ("edited", number)) == pytest.approx(numbers_in(alone, EDITED), **CLOSE), text
+
+
 def test_random_senders_are_only_those_that_can_reach_the_receiver(gpt2: Loaded) -> None:
     spec = {"components": ["0.2", "1.0"], "receivers": ["2.1.q"], "corruption": "other"}
     control = a_control(gpt2, PAIRS, "path_patching", {"at_least": 0.1}, **spec).control

@@ -7,9 +7,10 @@ Source: Nanda 2023, "Attribution Patching"; Syed et al. 2023 (arXiv 2310.10348),
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,11 +19,13 @@ from workers.engine.anatomy import Loaded
 from workers.engine.answers import AnswerTable
 from workers.engine.attending import PROJECTED
 from workers.engine.documents.components import Component
+from workers.engine.documents.spec import Spec
 from workers.engine.edit import Edit, Site, place
 from workers.engine.gradients import LayerGradients, answers_of, backward, metric_gradient
 from workers.engine.metrics import METRICS
 from workers.engine.oracle import attach
 from workers.engine.record import Record, record
+from workers.engine.setting import Effect, Effects, Setting
 from workers.engine.taping import Base, base_of, by_prompt, in_heads, portions, run_layer, taped
 
 KEPT: tuple[Site, ...] = ("resid", "z", "attn", "mlp")  # a record holds their values
@@ -55,6 +58,17 @@ class Attributions:
         inside = (column >= 0) & (column < found.shape[1])
         picked = found.gather(1, column.clamp(0, found.shape[1] - 1)[:, None])[:, 0]
         return torch.where(inside, picked, torch.zeros_like(picked))
+
+
+def estimated(
+    setting: Setting, specs: Sequence[Spec], slopes: Callable[[Setting, Sequence[Any]], Sequence[Tensor]]
+) -> Effects:
+    """The base run's metric, and what is estimated to come on top under each spec. They differ only in components."""
+    first = specs[0]
+    assert all(spec.editing(()) == first.editing(()) for spec in specs)
+    before = setting.untouched(setting.base(first)).arm[first.metric]
+    found = slopes(setting, specs)
+    return tuple(Effect({first.metric: before + slope.double().cpu()}) for slope in found)
 
 
 def attribute(

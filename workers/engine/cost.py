@@ -19,7 +19,7 @@ MEBIBYTE = 2**20
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 CHECKED_PROMPTS, CHECKED_ARMS, CHECKS = 8, 16, 3
-IN_FLIGHT = 96 * MEBIBYTE
+IN_FLIGHT = 160 * MEBIBYTE
 METRICS_KEPT = 5
 
 # Beside the arithmetic, on one slow core: see `python -m benchmarks.cost`.

@@ -17,37 +17,42 @@ from workers.engine.attending import PROJECTED, Attending, Reached, forward_of, 
 from workers.engine.documents.components import Component
 from workers.engine.edit import Edit, place
 from workers.engine.record import Record, attached
+from workers.engine.suffix import first_layer
 from workers.engine.writing import Writes, lands
 
 Mlps = Literal["frozen", "recomputed"]
 
 
 class FrozenRun:
-    """Sets of senders that share a group, run on a record's prompts. Rows are intervention-major."""
+    """Sets of senders that share a group, run on a record's prompts. Rows are intervention-major.
+
+    The sets come in the order in which they begin; those that begin behind the first ride along from there.
+    """
 
     def __init__(
         self,
         base: Record,
-        first: int,
         positions: Tensor,
         senders: Sequence[Sequence[Edit]],
         stops: Sequence[Component],
         mlps: Mlps,
     ) -> None:
-        self.base, self.loaded, self.first, self.positions, self.mlps = base, base.loaded, first, positions, mlps
-        self.senders, self.riders = senders, len(senders)
+        self.base, self.loaded, self.positions, self.mlps = base, base.loaded, positions, mlps
+        self.senders, self.riding = senders, 0  # how many sets have begun
+        self.enters = [first_layer(base.loaded, edits) for edits in senders]
+        assert self.enters == sorted(self.enters), "rows are in the order in which sets begin"
         self.writes = Writes(base.loaded, senders)
         self.stops = {stop: place(base.loaded, stop) for stop in stops}
         self.seen: dict[Component, Tensor] = {}
 
     def run(self) -> dict[Component, Tensor]:
         """What each stop saw: (rows, n, d)."""
-        resid = self._rows(self._at(self.base.resid[self.first]))
+        resid = self._at(self.base.resid[0])[:0]
         try:
-            for layer in range(self.first, self.loaded.layers):
-                resid = self._entering(layer, resid)
+            for layer in range(self.enters[0], self.loaded.layers):
+                resid = self._entering(layer, self._with_beginners(layer, resid))
                 resid = self._layer(layer, resid)
-            self._entering(self.loaded.layers, resid)
+            self._entering(self.loaded.layers, self._with_beginners(self.loaded.layers, resid))
         except Reached:
             return self.seen
         raise RuntimeError(f"a frozen run of this {self.loaded.family} did not pass {', '.join(map(str, self.stops))}")
@@ -60,6 +65,14 @@ class FrozenRun:
             for number, edit in enumerate(self.senders[rider])
             if place(self.loaded, edit.component).layer < last
         )
+
+    def _with_beginners(self, layer: int, resid: Tensor) -> Tensor:
+        """resid (rows, n, d_model), and behind it a row for each prompt of the sets that begin here."""
+        beginning = self.enters.count(layer)
+        if beginning == 0:
+            return resid
+        self.riding += beginning
+        return torch.cat([resid, self._at(self.base.resid[layer]).repeat(beginning, 1, 1)])
 
     def _entering(self, layer: int, resid: Tensor) -> Tensor:
         resid = self.writes.made(layer, "resid", resid, self.positions)
@@ -114,7 +127,7 @@ class FrozenRun:
             for stop in stops:
                 assert live is not None
                 # a copy, since Falcon goes on adding to it in place
-                self._see(stop, live.view(len(self.positions) * self.riders, -1, live.shape[-1]).clone())
+                self._see(stop, live.view(len(self.positions) * self.riding, -1, live.shape[-1]).clone())
             if live is not None and self.mlps == "recomputed":
                 return live
             recorded = self.base.mlp_out[layer]
@@ -135,7 +148,7 @@ class FrozenRun:
 
     def _rows(self, of_prompts: Tensor) -> Tensor:
         """(batch, …) -> (rows, …)."""
-        return of_prompts.repeat(self.riders, *[1] * (of_prompts.ndim - 1))
+        return of_prompts.repeat(self.riding, *[1] * (of_prompts.ndim - 1))
 
     def _at(self, tensor: Tensor) -> Tensor:
         """(batch, pos, d) at the carried positions."""

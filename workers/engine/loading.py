@@ -28,6 +28,7 @@ from workers.engine.checkpoint import (
     tokenizer_sha256,
     weights_sha256,
 )
+from workers.engine.freed import keep_freed_memory
 from workers.engine.selfcheck import selfcheck
 
 __all__ = ["CannotLoad", "Loaded", "find_weights", "load_folder", "load_hub", "refuse_unpinned", "weights_sha256"]
@@ -85,6 +86,7 @@ def load_folder(folder: Path, device: str | torch.device = "cpu", dtype: str = "
     if dtype not in DTYPES:
         raise CannotLoad(f"dtype {dtype!r} is not measured; use {' or '.join(DTYPES)}")
     _refuse_spreading(device)
+    keep_freed_memory()
     config, weights = config_of(folder), weights_sha256(folder)
     family = architecture(config["model_type"])
     model = _model(folder, family, DTYPES[dtype]).to(device)

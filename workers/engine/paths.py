@@ -28,7 +28,7 @@ from workers.engine.frozen import FrozenRun, Mlps
 from workers.engine.record import KeyValuePrefix, Record, attached
 from workers.engine.replay import first_changed, portions, replay
 from workers.engine.setting import Effects, Setting, changed_by, edit
-from workers.engine.suffix import Cone
+from workers.engine.suffix import Cone, first_layer
 from workers.engine.writing import Writes
 
 Stops = tuple[Place, ...]
@@ -107,7 +107,7 @@ def _to_logits(
     prompts = torch.arange(len(reads), device=reads.device)[:, None]
     old = base.resid[-1][prompts, reads]  # (batch, n_reads, d_model)
     found = {number: setting.ending(old, 0.0) for number, edits in enumerate(sent) if not edits}
-    for group in _groups(base, sent, reads):
+    for group in _groups(base, sent, reads, together=True):
         values, ok = group.run(base, sent, [final], mlps)
         for i, number in enumerate(group.members):
             resid = values[final][i]
@@ -117,7 +117,7 @@ def _to_logits(
 
 @dataclass(frozen=True)
 class Group:
-    """Sets of senders whose frozen runs begin at one layer and carry the same positions: they share a batch."""
+    """Sets of senders whose frozen runs carry the same positions and share a batch, in the order of beginning."""
 
     first: int
     carried: Tensor  # (batch, n)
@@ -144,21 +144,24 @@ class Group:
         self, base: Record, some: slice, sent: Sequence[Sequence[Edit]], stops: Sequence[Component], mlps: Mlps
     ) -> FrozenRun:
         cut = [[edit.prompts(some) for edit in edits] for edits in sent]
-        return FrozenRun(base.prompts(some), self.first, self.carried[some], cut, stops, mlps)
+        return FrozenRun(base.prompts(some), self.carried[some], cut, stops, mlps)
 
 
-def _groups(base: Record, sent: Sequence[Sequence[Edit]], carry: Tensor | None) -> list[Group]:
-    """carry (batch, n): the positions that matter; None for those where something is written."""
+def _groups(base: Record, sent: Sequence[Sequence[Edit]], carry: Tensor | None, together: bool = False) -> list[Group]:
+    """carry (batch, n): the positions that matter; None for those where something is written.
+
+    together: sets that begin at different layers are one group, as may be where no stop lies between.
+    """
+    enters = [first_layer(base.loaded, edits) for edits in sent]
     members: dict[tuple[int, tuple[int, ...]], list[int]] = {}
     carried: dict[tuple[int, tuple[int, ...]], Tensor] = {}
-    for number, edits in enumerate(sent):
-        if edits:
+    for number in sorted(range(len(sent)), key=enters.__getitem__):
+        if edits := sent[number]:
             positions = _where_written(base, edits) if carry is None else carry
-            first = min(place(base.loaded, edit.component).layer for edit in edits)
-            key = first, tuple(positions.flatten().tolist())
+            key = 0 if together else enters[number], tuple(positions.flatten().tolist())
             members.setdefault(key, []).append(number)
             carried[key] = positions
-    return [Group(key[0], carried[key], tuple(numbers)) for key, numbers in members.items()]
+    return [Group(enters[numbers[0]], carried[key], tuple(numbers)) for key, numbers in members.items()]
 
 
 def _where_written(base: Record, edits: Sequence[Edit]) -> Tensor:

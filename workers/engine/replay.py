@@ -26,7 +26,7 @@ from workers.engine.edit import Edit, Site, fitted, place, read
 from workers.engine.record import Record
 from workers.engine.suffix import Cone, Suffix, first_layer
 
-CPU_BUDGET = 96 * 2**20  # bytes of activations in flight; more than the caches hold only makes a CPU slower
+CPU_BUDGET = 160 * 2**20  # bytes of activations in flight; more makes no CPU faster
 KEPT: tuple[Site, ...] = ("resid", "z", "attn", "mlp")  # what a record holds, so that comparing costs no computing
 ATTENDING: tuple[Site, ...] = ("resid", "q", "k", "v", "pattern")  # edits after which a layer's attention is run
 

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from workers.engine.attributing import Attributions
     from workers.engine.edit import Site
-    from workers.engine.record import Record
     from workers.engine.setting import Effects, Setting
 
 ATTRIBUTED = ("head", "mlp", "neuron", "attn", "resid", "embed")
@@ -69,14 +68,9 @@ def refuse_without_gradient(metric: str, at_clean: bool) -> None:
 
 def run(setting: Setting, specs: Sequence[Spec]) -> Effects:
     """Each spec's components patched together, estimated. The specs differ only in components."""
-    from workers.engine.setting import Effect
+    from workers.engine.attributing import estimated
 
-    first = specs[0]
-    assert all(spec.editing(()) == first.editing(()) for spec in specs)
-    source, base = setting.source(first), setting.base(first)
-    before = setting.untouched(base).arm[first.metric]
-    slopes = _slowly(setting, source, base, specs) if setting.how == "oracle" else _at_once(setting, specs)
-    return tuple(Effect({first.metric: before + slope.double().cpu()}) for slope in slopes)
+    return estimated(setting, specs, _slowly if setting.how == "oracle" else _at_once)
 
 
 def sentence(spec: Spec) -> str:
@@ -116,11 +110,13 @@ def _attributions(setting: Setting, spec: Spec, sites: frozenset[Site]) -> Attri
     return attributions(source, run, setting.answers, spec.metric, sites)
 
 
-def _slowly(setting: Setting, source: Record, base: Record, specs: Sequence[Spec]) -> list[Tensor]:
+def _slowly(setting: Setting, specs: Sequence[Spec]) -> list[Tensor]:
     """A whole run with plain hooks for each spec."""
     from workers.engine.attributing import slope_along
     from workers.engine.edit import Edit, read
     from workers.engine.setting import edit
+
+    source, base = setting.source(specs[0]), setting.base(specs[0])
 
     def change(text: str) -> Edit:
         place = component(text)

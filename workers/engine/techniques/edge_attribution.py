@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
     from workers.engine.documents.model import Dimensions
     from workers.engine.edge_scores import EdgeEstimates
-    from workers.engine.record import Record
     from workers.engine.setting import Effects, Setting
 
 PROJECTIONS: tuple[Part, ...] = ("q", "k", "v")
@@ -97,14 +96,9 @@ class Spec(TwoRunsSpec):
 
 def run(setting: Setting, specs: Sequence[Spec]) -> Effects:
     """Each spec's edges patched together, estimated. The specs differ only in components."""
-    from workers.engine.setting import Effect
+    from workers.engine.attributing import estimated
 
-    first = specs[0]
-    assert all(spec.editing(()) == first.editing(()) for spec in specs)
-    source, base = setting.source(first), setting.base(first)
-    before = setting.untouched(base).arm[first.metric]
-    slopes = _slowly(setting, source, base, specs) if setting.how == "oracle" else _at_once(setting, specs)
-    return tuple(Effect({first.metric: before + slope.double().cpu()}) for slope in slopes)
+    return estimated(setting, specs, _slowly if setting.how == "oracle" else _at_once)
 
 
 def sentence(spec: Spec) -> str:
@@ -155,10 +149,11 @@ def _estimates(setting: Setting, spec: Spec) -> EdgeEstimates:
     return edge_estimates(source, run, setting.answers, spec.metric, spec.shares, receivers)
 
 
-def _slowly(setting: Setting, source: Record, base: Record, specs: Sequence[Spec]) -> list[Tensor]:
+def _slowly(setting: Setting, specs: Sequence[Spec]) -> list[Tensor]:
     """A whole run with plain hooks for each edge and step."""
     from workers.engine.edge_oracle import EdgeOracle
 
+    source, base = setting.source(specs[0]), setting.base(specs[0])
     truth = EdgeOracle(setting.loaded, source.tokens, base.tokens, setting.answers, specs[0].metric)
     senders = [[(component(text), setting.at(component(text))) for text in spec.components] for spec in specs]
     return [truth.slope(some, _receivers(setting, specs[0]), specs[0].shares) for some in senders]
