@@ -2,8 +2,8 @@
 
     python -m benchmarks.engine [--quick] [--json] [--device cuda] [--only WORD] [--pairs N] [--rounds N]
 
-Every row is a ratio of two arms that took turns in one run. Exit status 1 if a promised ratio was not reached or a
-number differs from a peer's by more than 1e-5.
+Every row is a ratio of two arms that took turns in one run. Exit status 1 if a promised ratio was not reached, a
+number differs from a peer's by more than 1e-5, or ours took more memory than it may.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from benchmarks.engine.growth import growth
 from benchmarks.engine.inputs import Shape, write
 from benchmarks.engine.machine import share_of_peak
 from benchmarks.engine.rounds import compared
-from benchmarks.engine.rows import Row, Skipped, heading, line, rows
+from benchmarks.engine.rows import Row, Skipped, heading, limit_of, line, rows
 from benchmarks.engine.works import WORKS
 
 LARGEST_DIFFERENCE = 1e-5
@@ -34,12 +34,13 @@ def main(arguments: list[str]) -> int:
     holds = True
     with tempfile.TemporaryDirectory() as scratch:
         folder = write(Path(scratch), shape, options.device)
+        limit = None if options.device.startswith("cuda") else limit_of(folder / "model")
         for work in WORKS:
             if options.only in f"{work.key} {work.name}":
                 found = compared(work, work.peers, folder, shape, rounds, options.threads)
-                for row in rows(work, found, shape):
+                for row in rows(work, found, shape, limit):
                     print(line(row, options.json), flush=True)
-                    holds = holds and _holds(row)
+                    holds = holds and reaches(row)
         if options.only in "machine":
             for measured in chain(
                 share_of_peak(folder, shape, rounds, options.device, options.threads),
@@ -49,10 +50,11 @@ def main(arguments: list[str]) -> int:
     return 0 if holds else 1
 
 
-def _holds(row: Row | Skipped) -> bool:
+def reaches(row: Row | Skipped) -> bool:
     if isinstance(row, Skipped):
         return True
-    return row.largest_difference <= LARGEST_DIFFERENCE and (row.reach is None or row.ratio >= row.reach)
+    fits = row.memory_limit is None or row.peak_memory <= row.memory_limit
+    return fits and row.largest_difference <= LARGEST_DIFFERENCE and (row.reach is None or row.ratio >= row.reach)
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:

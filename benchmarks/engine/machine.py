@@ -10,10 +10,12 @@ from pathlib import Path
 from statistics import median
 
 import torch
+from torch import nn
 
 from benchmarks.engine.inputs import SMALL, Shape
 from benchmarks.engine.rounds import arm
 from benchmarks.engine.works import WORKS
+from workers.engine.products import with_fast_products
 
 SWEEP = WORKS[0]
 ROWS, REPEATS = 1152, 12
@@ -77,16 +79,18 @@ def least_operations(shape: Shape) -> float:
     return shape.pairs * (shape.heads * least + recorded)
 
 
+@torch.no_grad()
 def peak(device: str) -> float:
-    """Floating-point operations a second of one large product of matrices, the best of several."""
+    """Floating-point operations a second of one large product of matrices, the best of several by either library."""
     d_model = SMALL["n_embd"]
-    one = torch.randn(ROWS, d_model, device=device)
-    other = torch.randn(d_model, MLP * d_model, device=device)
+    rows = torch.randn(ROWS, d_model, device=device)
+    plain, fast = (nn.Linear(d_model, MLP * d_model, device=device) for _ in range(2))
+    with_fast_products(fast)
     best = 0.0
-    for _ in range(REPEATS):
+    for layer in (plain, fast) * REPEATS:
         begun = _now(device)
-        torch.mm(one, other)
-        best = max(best, 2 * one.numel() * other.shape[1] / (_now(device) - begun))
+        layer(rows)
+        best = max(best, 2 * rows.numel() * MLP * d_model / (_now(device) - begun))
     return best
 
 

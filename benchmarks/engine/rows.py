@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -15,6 +16,8 @@ from benchmarks.engine.rounds import Compared, Took
 from benchmarks.engine.works import Work
 
 MEBIBYTE = 2**20
+OF_THE_MODEL, BESIDE = 1.5, 256 + 160
+"""What the engine may hold: so many times the model's size; MiB of records, and of interventions in flight."""
 COLUMNS = (
     "work",
     "peer",
@@ -35,7 +38,8 @@ class Row:
     """ratio: the peer's time by ours, the median over rounds; low and high: of the rounds. cpu_ratio: processor time.
 
     reach: what the ratio is to be at least; null where nothing is promised. effects: of ours, the least and the
-    largest. peak_memory: ours, in MiB, the model included. sampled: how many interventions the peer ran of how many.
+    largest. peak_memory: ours, in MiB, the model included. memory_limit: what that is to stay within; null on a card,
+    whose free memory is there to be used. sampled: how many interventions the peer ran of how many.
     """
 
     work: str
@@ -50,6 +54,7 @@ class Row:
     seconds: float
     peer_seconds: float
     peak_memory: int
+    memory_limit: int | None
     peer_memory: int
     sampled: str | None
 
@@ -79,17 +84,23 @@ class Skipped:
         return (self.work, self.peer, f"skipped: {self.skipped}", *[""] * (len(COLUMNS) - 3))
 
 
-def rows(work: Work, compared: Compared, shape: Shape) -> Iterator[Row | Skipped]:
+def limit_of(model: Path) -> int:
+    """MiB, for a checkpoint's folder."""
+    size = sum(file.stat().st_size for file in model.glob("*.safetensors"))
+    return int(OF_THE_MODEL * size / MEBIBYTE) + BESIDE
+
+
+def rows(work: Work, compared: Compared, shape: Shape, memory_limit: int | None) -> Iterator[Row | Skipped]:
     """One for each peer, in the work's order."""
     label = f"{work.key} {work.name}"
     for peer in work.peers:
         if reason := compared.absent.get("ours") or compared.absent.get(peer):
             yield Skipped(label, peer, reason)
         else:
-            yield _row(label, work, peer, compared, shape)
+            yield _row(label, work, peer, compared, shape, memory_limit)
 
 
-def _row(label: str, work: Work, peer: str, compared: Compared, shape: Shape) -> Row:
+def _row(label: str, work: Work, peer: str, compared: Compared, shape: Shape, memory_limit: int | None) -> Row:
     ours, theirs = compared.took["ours"], compared.took[peer]
     ratios = [other.seconds / own.seconds for own, other in zip(ours, theirs, strict=True)]
     cpu = [other.cpu / own.cpu for own, other in zip(ours, theirs, strict=True)]
@@ -108,6 +119,7 @@ def _row(label: str, work: Work, peer: str, compared: Compared, shape: Shape) ->
         seconds=_median(ours),
         peer_seconds=_median(theirs),
         peak_memory=max(one.peak for one in ours) // MEBIBYTE,
+        memory_limit=memory_limit,
         peer_memory=max(one.peak for one in theirs) // MEBIBYTE,
         sampled=None if sampled is None else f"{len(sampled)} of {work.interventions(shape)}",
     )

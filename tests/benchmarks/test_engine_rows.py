@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
+from benchmarks.engine.__main__ import reaches
 from benchmarks.engine.growth import SMALLER, doubled
 from benchmarks.engine.inputs import Shape
 from benchmarks.engine.machine import least_operations
 from benchmarks.engine.rounds import Compared, Took
-from benchmarks.engine.rows import Row, Skipped, difference, rows
+from benchmarks.engine.rows import Row, Skipped, difference, limit_of, rows
 from benchmarks.engine.works import WORKS, Work, first_heads, heads
+from workers.engine.batches import BUDGET
+from workers.engine.replay import CPU_BUDGET
 
 SHAPE = Shape(layers=2, heads=3, pairs=1, length=4, first=2)
 SWEEP = Work("W", "sweep", first_heads, heads, {"quick": 2.0, "*": 1.5}, ("quick", "slow", "gone"))
@@ -34,7 +39,7 @@ def compared(theirs: torch.Tensor, absent: dict[str, str] | None = None) -> Comp
 
 
 def test_a_ratio_is_the_median_of_the_rounds_own_ratios() -> None:
-    quick, slow, gone = rows(SWEEP, compared(OURS[[0, 3]]), SHAPE)
+    quick, slow, gone = rows(SWEEP, compared(OURS[[0, 3]]), SHAPE, 3)
     assert isinstance(quick, Row) and isinstance(slow, Row)
     assert (quick.ratio, quick.low, quick.high, quick.reach) == (3, 2, 4, 2)
     assert (slow.ratio, slow.low, slow.high, slow.reach) == (10, 10, 10, 1.5)
@@ -42,7 +47,7 @@ def test_a_ratio_is_the_median_of_the_rounds_own_ratios() -> None:
 
 
 def test_sampled_interventions_are_compared_with_the_same_ones_of_the_whole_sweep() -> None:
-    row = next(rows(SWEEP, compared(OURS[[0, 3]] + torch.tensor([[0.25], [-0.5]])), SHAPE))
+    row = next(rows(SWEEP, compared(OURS[[0, 3]] + torch.tensor([[0.25], [-0.5]])), SHAPE, 3))
     assert isinstance(row, Row)
     assert (row.largest_difference, row.sampled, row.effects) == (0.5, "2 of 6", (-1.0, 4.0))
 
@@ -52,8 +57,24 @@ def test_a_peer_with_numbers_of_another_shape_agrees_with_nothing() -> None:
 
 
 def test_without_our_own_arm_every_row_is_skipped() -> None:
-    found = list(rows(SWEEP, compared(OURS[[0, 3]], absent={"ours": "broken"}), SHAPE))
+    found = list(rows(SWEEP, compared(OURS[[0, 3]], absent={"ours": "broken"}), SHAPE, 3))
     assert [row.skipped for row in found if isinstance(row, Skipped)] == ["broken"] * 3
+
+
+@pytest.mark.parametrize(
+    ("limit", "times", "holds"), [(3, 1, True), (None, 1, True), (2, 1, False), (3, 0.5, False)], ids=str
+)
+def test_a_rowreaches_if_the_ratio_is_reached_within_the_memory(limit: int | None, times: float, holds: bool) -> None:
+    row = next(rows(SWEEP, compared(OURS[[0, 3]]), SHAPE, limit))
+    assert isinstance(row, Row)
+    assert (row.ratio, row.peak_memory) == (3, 3)
+    assert reaches(replace(row, ratio=times * row.ratio)) == holds
+
+
+def test_the_limit_is_one_and_a_half_models_and_what_is_kept_and_in_flight(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.safetensors").write_bytes(bytes(2**20))
+    assert limit_of(tmp_path) == 3 + (BUDGET + CPU_BUDGET) // 2**20
 
 
 def test_each_layer_is_sampled_once() -> None:

@@ -29,6 +29,7 @@ from workers.engine.checkpoint import (
     weights_sha256,
 )
 from workers.engine.freed import keep_freed_memory
+from workers.engine.products import with_fast_products
 from workers.engine.selfcheck import selfcheck
 
 __all__ = ["CannotLoad", "Loaded", "find_weights", "load_folder", "load_hub", "refuse_unpinned", "weights_sha256"]
@@ -89,7 +90,7 @@ def load_folder(folder: Path, device: str | torch.device = "cpu", dtype: str = "
     keep_freed_memory()
     config, weights = config_of(folder), weights_sha256(folder)
     family = architecture(config["model_type"])
-    model = _model(folder, family, DTYPES[dtype]).to(device)
+    model = with_fast_products(_model(folder, family, DTYPES[dtype]).to(device))
     origin = Origin(config["model_type"], folder, weights, tokenizer_sha256(folder), _tokenizer(folder))
     with misreadings_refused(folder, config["model_type"]):
         loaded = survey(model, family, origin, torch.device(device))
