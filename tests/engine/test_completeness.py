@@ -75,10 +75,11 @@ def test_the_power_control_puts_a_smaller_circuit_in_its_place() -> None:
 @pytest.mark.parametrize(
     ("power", "would_do"),
     [
-        (["0.1", "1.2@END"], True),
+        (["0.1", "2.0"], True),
         (["0.1"], False),  # whatever is this small is noticed
+        (["0.1", "1.2@END"], False),  # 2.0 is knocked out in both
         (["0.1", "1.2", "2.0"], False),
-        (["0.1", "1.1"], False),
+        (["0.1", "1.1", "2.0"], False),
     ],
 )
 def test_an_absence_must_be_able_to_notice_that_some_of_its_circuit_is_missing(power: list[str], would_do: bool):

@@ -7,6 +7,7 @@ import pytest
 from tests.engine.made_bundles import PAIRS, a_claim, a_measurement, arms_of, bundle_document, numbers_in
 from workers.engine.anatomy import Loaded
 from workers.engine.documents.document import Invalid
+from workers.engine.techniques import TECHNIQUES
 from workers.engine.techniques.faithfulness import Spec, sentence
 
 EDITED, FLOOR, CLEAN = ("edited", 0), ("floor", 0), ("clean", 0)
@@ -46,6 +47,29 @@ def test_a_null_edit_leaves_the_run_as_it_is(random_model: Loaded) -> None:
     assert numbers_in(run, EDITED) == pytest.approx(numbers_in(run, CLEAN), **CLOSE)
 
 
+@pytest.mark.parametrize(
+    ("technique", "fields"),
+    [
+        ("faithfulness", {"normalization": "difference"}),
+        ("ablation", {"action": "keep_only"}),
+        ("circuit_reuse", {"report": "relative_change", "circuit_of": {"behavior": "another"}}),
+    ],
+)
+def test_that_little_is_lost_by_keeping_only_a_circuit_must_notice_a_part_of_it_missing(
+    technique: str, fields: dict[str, str]
+) -> None:
+    circuit = {"metric": "logit_diff", "components": ["0.1", "1.2", "2.0", "2.1"], **fields}
+    spec = TECHNIQUES[technique].spec.from_json(circuit)
+    assert spec.why_no_power(("0.1", "1.2")) is None
+    for power in (("0.1",), ("0.0", "0.1", "1.2"), ("0.1", "1.2", "2.*")):
+        assert "half of the claim's circuit" in str(spec.why_no_power(power))
+
+
+def test_that_a_circuit_keeps_nothing_may_be_compared_with_any_that_does() -> None:
+    spec = Spec.from_json({"metric": "logit_diff", "components": ["0.1", "1.2"]})
+    assert spec.why_no_power(("3.0",)) is None
+
+
 @pytest.mark.parametrize("normalization", ["kept", "share", "difference"])
 def test_the_empty_circuit_is_measured_whatever_is_counted_from_it(random_model: Loaded, normalization: str) -> None:
     assert FLOOR in kept(random_model, normalization=normalization).values
@@ -79,7 +103,8 @@ def test_what_is_no_circuit_is_refused(fields: dict, said: str) -> None:
 
 
 def test_an_absence_names_the_circuit_that_must_not_do(random_model: Loaded) -> None:
-    claim = a_claim("faithfulness", {"value": 0, "tolerance": 0.1}, components=["1.2"], normalization="difference")
+    circuit = {"components": ["0.1", "1.2"], "normalization": "difference"}
+    claim = a_claim("faithfulness", {"value": 0, "tolerance": 0.1}, **circuit)
     with pytest.raises(Invalid, match="state a circuit that must not do"):
         bundle_document(random_model, PAIRS, [{**claim, "kind": "absence"}])
     bundle_document(random_model, PAIRS, [{**claim, "kind": "absence", "power": ["0.1"]}])

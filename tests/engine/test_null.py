@@ -47,11 +47,28 @@ def test_null_values(spec: dict[str, Any], null: float) -> None:
         ("loss", {"between": [0.1, 0.2]}, "below"),
     ],
 )
-@pytest.mark.parametrize("report", ["change", "relative_change"])
+@pytest.mark.parametrize("report", ["raw", "change", "relative_change"])
 def test_what_is_kept_alone_starts_from_nothing_kept(metric: str, expect: dict, side: str, report: str) -> None:
     for technique, more in (("ablation", {"action": "keep_only"}), ("circuit_reuse", REUSED)):
         on = stake(expect, technique=technique, metric=metric, report=report, **more)
         assert toward(on.spec, on.expect, CHANCE)[0] == side
+
+
+@pytest.mark.parametrize(
+    ("metric", "spec", "side"),
+    [
+        ("logit_diff", {"report": "recovered", "corruption": "abc"}, "below"),  # of what is lost, less
+        ("logit_diff", {"report": "kept"}, "above"),
+        ("logit_diff", {"report": "kept", "floor": "zero"}, "above"),
+        ("loss", {"report": "kept", "floor": "zero"}, "below"),
+        ("logprob", {"report": "kept", "floor": "zero"}, "below"),  # a share of a negative number: less is better
+        ("logit_diff", {"report": "change", "statistic": "correlation"}, "above"),
+        ("loss", {"report": "change", "statistic": "correlation"}, "above"),
+    ],
+)
+def test_shares_of_what_is_kept_alone_start_from_nothing_kept(metric: str, spec: dict[str, Any], side: str) -> None:
+    on = stake({"value": 0.2, "tolerance": 0.05}, action="keep_only", metric=metric, **spec)
+    assert toward(on.spec, on.expect, CHANCE)[0] == side
 
 
 def test_a_difference_in_faithfulness_starts_from_the_empty_circuit() -> None:

@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 from tests.engine.hand_tokenizers import model, word_tokenizer, words_vocabulary
 from workers.engine.documents.behavior import Behavior
 from workers.engine.documents.measurement import Measurement
-from workers.engine.prepare import prepare, prompts_of, vocabulary_of
+from workers.engine.prepare import prepare, prompts_of, require_this_version, vocabulary_of
 from workers.engine.prompts import GENERATORS, Answer, Generator, Names, Prompt, Refused, Source, Vocabulary
 from workers.engine.prompts.pairs import PairsSource
 from workers.engine.techniques import TECHNIQUES
@@ -70,9 +70,12 @@ def test_what_can_be_measured_is_not_refused():
 
 
 def test_another_version_of_a_technique_is_not_taken_for_this_one():
-    message = refusal(technique="ablation", technique_version=1)
-    assert message == (
-        "the measurement takes version 1 of ablation, and this engine has version 2; save the claim anew"
+    require_this_version(measurement())
+    with pytest.raises(Refused) as raised:
+        require_this_version(measurement(technique="ablation", technique_version=1))
+    assert str(raised.value) == (
+        "the claim was saved for version 1 of ablation, and this engine has version 2: edit its finding, and its "
+        "claims are measured by that"
     )
 
 

@@ -124,6 +124,14 @@ def test_what_can_never_be_measured_is_refused_with_its_reason(fields: dict[str,
     assert said in reply["reason"]
 
 
+def test_an_older_version_of_a_technique_is_refused_before_weights_are_looked_for() -> None:
+    own, _ = the_measurements({"at_most": -0.5})
+    older = own.model_copy(update={"technique_version": 1})
+    reply = answered({**a_request(older), "models": []})
+    assert reply["event"] == "refused"
+    assert "saved for version 1 of ablation" in reply["reason"]
+
+
 def test_prompts_are_prepared_before_anything_is_measured(random_checkpoints: dict[str, Path]) -> None:
     loaded = load_folder(random_checkpoints["gpt2"])
     measurement = a_measurement(loaded, PAIRS, "ablation", components=["1.2@END+1"])
@@ -170,7 +178,7 @@ def test_weights_for_which_there_is_no_memory_are_not_at_fault() -> None:
             short = asked(child, a_request(own))
         finally:
             child.kill()
-    assert (short["event"], short["reason"][:13]) == ("errored", "out of memory")
+    assert (short["event"], short["reason"][:13]) == ("errored", "out of memory"), short["reason"]
 
 
 def test_a_text_that_speaks_of_memory_is_not_taken_for_a_lack_of_it() -> None:
@@ -184,6 +192,8 @@ def test_out_of_memory_is_told_from_other_errors_by_what_torch_says() -> None:
     )
     assert _answer_to(torch_says) == ("errored", f"out of memory: {torch_says}")
     assert _answer_to(MemoryError()) == ("errored", "out of memory: MemoryError")
+    for_want_of_words = "error return without exception set"
+    assert _answer_to(SystemError(for_want_of_words)) == ("errored", f"out of memory: {for_want_of_words}")
     with pytest.raises(CannotLoad) as raised:
         raise CannotLoad("the weights do not fit") from OSError("Cannot allocate memory (os error 12)")
     assert _answer_to(raised.value) == ("errored", "out of memory: the weights do not fit")

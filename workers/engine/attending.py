@@ -41,11 +41,15 @@ def leave_with_output(_: nn.Module, __: tuple[Tensor, ...], output: Tensor) -> N
 @contextmanager
 def forward_of(module: nn.Module, forward: Callable[..., Any]) -> Iterator[None]:
     """The module computes with `forward`, its hooks in place, until the block is left."""
+    before = vars(module).get("forward")  # a family's MLP may be a layer that products.py has seen to
     module.forward = forward
     try:
         yield
     finally:
-        del module.forward
+        if before is None:
+            del module.forward
+        else:
+            module.forward = before
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,24 @@ import platform
 from functools import cache
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # <malloc.h>
-KEPT = 512 * 2**20  # bytes of freed memory at the heap's end, at most, that stay with the process
-MAPPED = 256 * 2**20  # bytes: larger blocks, such as whole weights, are given back as soon as they are freed
+KEPT = 192 * 2**20  # bytes of freed memory at the heap's end, at most, that stay with the process
+MAPPED = 64 * 2**20  # bytes: larger blocks, such as whole weights, are given back as soon as they are freed
 
 
 @cache
 def keep_freed_memory() -> bool:
-    """Once for the whole process; False where the C library is no glibc, and memory is handled as it sees fit."""
-    if platform.libc_ver()[0] != "glibc":
+    """Once for the whole process; False where the C library is no glibc or an old one, which does as it sees fit."""
+    if not _is_glibc():
         return False
-    glibc = ctypes.CDLL(None)
-    return all(glibc.mallopt(*option) == 1 for option in ((M_MMAP_THRESHOLD, MAPPED), (M_TRIM_THRESHOLD, KEPT)))
+    done = [ctypes.CDLL(None).mallopt(*option) for option in ((M_MMAP_THRESHOLD, MAPPED), (M_TRIM_THRESHOLD, KEPT))]
+    return done == [1, 1]
+
+
+def give_back_freed_memory() -> None:
+    """When the work is done: others may want it before the next."""
+    if _is_glibc():
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def _is_glibc() -> bool:
+    return platform.libc_ver()[0] == "glibc"

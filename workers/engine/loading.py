@@ -87,11 +87,11 @@ def load_folder(folder: Path, device: str | torch.device = "cpu", dtype: str = "
     if dtype not in DTYPES:
         raise CannotLoad(f"dtype {dtype!r} is not measured; use {' or '.join(DTYPES)}")
     _refuse_spreading(device)
-    keep_freed_memory()
     config, weights = config_of(folder), weights_sha256(folder)
     family = architecture(config["model_type"])
     model = with_fast_products(_model(folder, family, DTYPES[dtype]).to(device))
     origin = Origin(config["model_type"], folder, weights, tokenizer_sha256(folder), _tokenizer(folder))
+    keep_freed_memory()
     with misreadings_refused(folder, config["model_type"]):
         loaded = survey(model, family, origin, torch.device(device))
     refuse_unproved(loaded)

@@ -49,7 +49,7 @@ def own_in_draw(stake: Stake, numbers: Numbers, chance: float, alpha: float) -> 
 def _at_look(stake: Stake, share: Share, chance: float, alpha: float) -> dict[str, bool | None]:
     """Beyond, in the direction of the claim's own effect: a member that works against its group is not covered by it.
 
-    What one component does when only it is kept is seen from the floor.
+    What one component does when only it is kept is seen from the floor; without a floor arm it is not shown.
     """
     numbers, spec = share.numbers, stake.spec
     arms = _claimed_arms(stake, numbers.edited)
@@ -62,6 +62,8 @@ def _at_look(stake: Stake, share: Share, chance: float, alpha: float) -> dict[st
     if len(arms) == 1 and len(arms[0].components) > 1:
         return _of_group(stake, share, arms[0], (sign, least), chance, alpha)
     names = ["+".join(arm.components) for arm in arms]
+    if spec.keeps_only and numbers.floor is None:
+        return dict.fromkeys(names, False)
     return dict(zip(names, _beyond(whole, sign, least, alpha), strict=True))
 
 

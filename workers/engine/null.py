@@ -67,12 +67,25 @@ def toward(spec: Spec, expect: Expect, chance: float) -> tuple[Side, Reduce]:
 def _start(spec: Spec, chance: float) -> float:
     """Where what the components do starts from.
 
-    Of a run that keeps them alone, a change of 0 is all there is, not nothing: nothing lies on the worse side of any
-    number that such a run may show.
+    A run that keeps them alone starts from one that keeps none: that lies on the worse side of whatever it may show,
+    and 0 may be all there is (of a change, of what is lost) as well as nothing.
     """
-    if spec.keeps_only and not spec.contrast and spec.report in ("change", "relative_change"):
-        return inf if METRICS[spec.metric].better == "smaller" else -inf
-    return null_value(spec, chance)
+    if not spec.keeps_only or spec.contrast or spec.statistic == "correlation":
+        return null_value(spec, chance)
+    metric = METRICS[spec.metric]
+    worse = inf if metric.better == "smaller" else -inf
+    match spec.report:
+        case "raw" | "change" | "relative_change":
+            return worse
+        case "recovered":  # of edits in the clean run: the share that is lost
+            return inf
+        case "kept" if spec.counts_from_zero:
+            negative = metric.bounds[1] is not None and metric.bounds[1] <= 0
+            return -worse if negative else worse
+        case "kept":
+            return null_value(spec, chance)
+        case _:
+            assert_never(spec.report)
 
 
 def _side(middle: float, null: float) -> Side:

@@ -28,7 +28,6 @@ SAMPLE = 256
 
 def prepare(measurement: Measurement, vocabulary: Vocabulary) -> None:
     """Raises Refused, naming a prompt and what to change, if the measurement cannot be made on this model."""
-    _require_this_version(measurement)
     public = public_seed(measurement.sha256, 0, measurement.protocol)
     for prompt in _sample(measurement.prompts, vocabulary, public):
         _require_what_the_spec_names(prompt, measurement)
@@ -37,12 +36,13 @@ def prepare(measurement: Measurement, vocabulary: Vocabulary) -> None:
             _require_corruption(prompt, measurement.spec.corruption)
 
 
-def _require_this_version(measurement: Measurement) -> None:
+def require_this_version(measurement: Measurement) -> None:
+    """Raises Refused if the technique has changed since, so that a new number would be another one."""
     current = TECHNIQUES[measurement.technique].version
     if measurement.technique_version != current:
         raise Refused(
-            f"the measurement takes version {measurement.technique_version} of {measurement.technique}, and this "
-            f"engine has version {current}; save the claim anew"
+            f"the claim was saved for version {measurement.technique_version} of {measurement.technique}, and this "
+            f"engine has version {current}: edit its finding, and its claims are measured by that"
         )
 
 

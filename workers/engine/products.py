@@ -58,5 +58,6 @@ class Product(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *above: Tensor) -> tuple[Tensor, None, None]:
+        assert not any(ctx.needs_input_grad[1:]), "loaded models are not trained"
         (weight,) = ctx.saved_tensors
         return Product.apply(above[0], weight.t(), None), None, None  # type: ignore[no-untyped-call]

@@ -185,8 +185,10 @@ def _counted_from(spec: Spec, share: Share) -> Array:
 
 
 def _floor(spec: Spec, share: Share) -> Array:
-    assert share.numbers.floor is not None
-    return share.arm(share.numbers.floor, spec.metric)
+    """Numbers of a share counted from zero may be older than its floor."""
+    floor = share.numbers.floor
+    assert floor is not None or spec.counts_from_zero
+    return np.zeros(share.count) if floor is None else share.arm(floor, spec.metric)
 
 
 def _above(values: Array, null: float) -> Array:

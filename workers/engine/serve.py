@@ -26,10 +26,11 @@ from workers.engine.documents.expect import ClaimKind, ExpectField
 from workers.engine.documents.measurement import Measurement, Power, RandomSets
 from workers.engine.edit import CannotEdit
 from workers.engine.environment import REPEAT, make_deterministic
+from workers.engine.freed import give_back_freed_memory
 from workers.engine.judge import Gate, Stake
 from workers.engine.matching import Mismatch
 from workers.engine.measuring import Progress, job, measure
-from workers.engine.prepare import prepare, vocabulary_of
+from workers.engine.prepare import prepare, require_this_version, vocabulary_of
 from workers.engine.prompts import Refused
 from workers.engine.warm import Warm
 
@@ -40,8 +41,10 @@ OUT_OF_MEMORY = "out of memory"
 NO_MEMORY = (
     *("can't allocate memory", "cannot allocate memory", "std::bad_alloc"),
     *("can't start new thread", "failed to map segment"),
+    "error return without exception set",
 )
-"""How torch, the kernel (of a file too large to be mapped), C++, Python and the loader of libraries say it."""
+"""How torch, the kernel (of a file too large to be mapped), C++, Python, the loader of libraries, and Python without
+memory for the error say it."""
 
 
 class GateAsked(Document):
@@ -97,24 +100,30 @@ def answer_all(lines: Iterable[str], say: Say) -> None:
 
 def answer(line: str, warm: Warm, say: Say) -> None:
     """One request; whatever goes wrong is the reply."""
-    number = _id_of(line)
+    say({"id": _id_of(line), **_reply_to(line, warm, say)})
+
+
+def _reply_to(line: str, warm: Warm, say: Say) -> dict[str, Any]:
     try:
         request = Request.read(line)
-        found = run(request, warm, _progress(request, say))
-        say({"id": number, "event": "numbers", "numbers": found.values()})
+        found = run(request, warm, _progress(request, say)).values()
+        give_back_freed_memory()
+        return {"event": "numbers", "numbers": found}
     except Exception as error:  # noqa: BLE001 # the child must answer, and live; the reply and stderr say what happened
         event, reason = _answer_to(error)
         if reason.startswith(OUT_OF_MEMORY):
             traceback.clear_frames(error.__traceback__)  # they hold what there was no room for
             warm.forget()
+            give_back_freed_memory()
         if event == "errored":
             traceback.print_exception(error)
-        say({"id": number, "event": event, "reason": reason})
+        return {"event": event, "reason": reason}
 
 
 def run(request: Request, warm: Warm, progress: Progress) -> Document:
     """Prepare, then measure: the claim's own numbers, or its control's."""
     measurement = request.measurement
+    require_this_version(measurement)
     folders = [Path(folder) for folder in request.models]
     loaded = warm.load(measurement, folders, request.device, request.memory)
     prepare(measurement, vocabulary_of(loaded.tokenizer, measurement.model, loaded.outputs))

@@ -50,7 +50,7 @@ def _broken_arms(spec: Spec, gated: bool, numbers: Numbers) -> Iterator[str]:
         yield "the behavior's own metric was not measured"
     if spec.report == "recovered" and numbers.corrupted is None:
         yield "the corrupted prompts were not measured"
-    if spec.at_floor() is not None and numbers.floor is None:
+    if spec.at_floor() is not None and numbers.floor is None and not spec.counts_from_zero:
         yield "the floor was not measured"
     if spec.contrast and numbers.contrast is None:
         yield "the contrast was not measured"

@@ -41,7 +41,7 @@ def is_vacuous(stake: Stake, edits: bool, shares: Sequence[Share], chance: float
             idle = any(_meets(stake.expect, number) for number in (null, *_idle(stake, edits, shares, chance)))
             return idle or _most_have(stake) or (edits and _is_any_models(stake))
         case "absence":
-            empty = stake.spec.statistic not in MEANS or _is_the_whole_model(stake)
+            empty = stake.spec.statistic not in MEANS or _is_the_whole_model(stake) or _is_a_share(stake.spec)
             return empty or _too_wide(stake.expect, null, _widest_absence(stake, shares))
         case _:
             assert_never(stake.kind)
@@ -96,6 +96,11 @@ def _writes_what_is_read(stake: Stake) -> bool:
     places = map(component, named_by(stake.expect) or getattr(stake.spec, "components", ()))
     last = None if stake.dimensions is None else stake.dimensions.layers
     return any(place.kind == "resid" and place.layer == last for place in places)
+
+
+def _is_a_share(spec: Spec) -> bool:
+    """Of the metric itself: what keeping nothing leaves is no share of 0, and near 0 is not near nothing."""
+    return spec.keeps_only and spec.counts_from_zero
 
 
 def _is_the_whole_model(stake: Stake) -> bool:

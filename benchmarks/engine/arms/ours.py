@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -19,6 +19,7 @@ from workers.engine.loading import Loaded, load_folder
 from workers.engine.prepare import prompts_of
 from workers.engine.prompts import GENERATORS, Vocabulary
 from workers.engine.prompts.pairs import PairsSource, TokenPrompt
+from workers.engine.record import Record
 from workers.engine.setting import Setting
 from workers.engine.techniques import TECHNIQUES
 
@@ -96,12 +97,12 @@ def _in_their_order(task: Task, found: EdgeScores) -> Tensor:
 
 def faithfulness(loaded: Loaded, task: Task, sampled: Sequence[Sequence[int]]) -> Iterator[Tensor]:
     """(clean | circuit | floor, pairs)."""
-    batches = settings_of(loaded, task)
-    clean = torch.cat([setting.untouched(setting.clean).arm["logit_diff"] for setting in batches])[None]
-    yield clean
     circuit = tuple(f"{layer}.{head}" for layer, head in task.circuit)
     ablate = {"action": "keep_only", "ablation": "mean"}
-    yield torch.cat([clean, _of(batches, "ablation", [{**ablate, "components": kept} for kept in (circuit, ())])])
+    fields = [{**ablate, "components": kept} for kept in (circuit, ())]
+    clean, kept = _measured(loaded, task, "ablation", fields, lambda setting: setting.clean)
+    yield clean
+    yield torch.cat([clean, kept])
 
 
 WORKS = {
@@ -121,22 +122,30 @@ def _heads(task: Task) -> list[str]:
 
 def _swept(loaded: Loaded, task: Task, technique: str, places: Sequence[str]) -> Iterator[Tensor]:
     """The untouched run (1, pairs), then the run under each place's edit (places, pairs)."""
-    batches = settings_of(loaded, task)
-    yield torch.cat([one.untouched(one.corrupted(CORRUPTION)).arm["logit_diff"] for one in batches])[None]
-    yield _of(batches, technique, [{"components": (place,)} for place in places])
+    fields = [{"components": (place,)} for place in places]
+    yield from _measured(loaded, task, technique, fields, lambda setting: setting.corrupted(CORRUPTION))
 
 
-def _of(batches: Sequence[Setting], technique: str, fields: Sequence[dict[str, Any]]) -> Tensor:
-    """(spec, pairs): the logit difference under each."""
+def _measured(
+    loaded: Loaded,
+    task: Task,
+    technique: str,
+    fields: Sequence[dict[str, Any]],
+    untouched: Callable[[Setting], Record],
+) -> tuple[Tensor, Tensor]:
+    """The untouched run's logit difference (1, pairs), and that under each spec (spec, pairs), batch after batch."""
     asked = TECHNIQUES[technique]
     usual = {"metric": "logit_diff", "corruption": CORRUPTION}
     whole = asked.spec.model_validate({**usual, **fields[0], "components": ("0.0",)})
     specs = [whole.model_copy(update=different) for different in fields]
-    found = [torch.stack([effect.arm["logit_diff"] for effect in asked.run(batch, specs)]) for batch in batches]
-    return torch.cat(found, dim=1)
+    before, under = list[Tensor](), list[Tensor]()
+    for batch in settings_of(loaded, task):
+        before.append(batch.untouched(untouched(batch)).arm["logit_diff"])
+        under.append(torch.stack([effect.arm["logit_diff"] for effect in asked.run(batch, specs)]))
+    return torch.cat(before)[None], torch.cat(under, dim=1)
 
 
-def settings_of(loaded: Loaded, task: Task) -> list[Setting]:
+def settings_of(loaded: Loaded, task: Task) -> Iterator[Setting]:
     """The pairs as stated prompts, in batches as every measurement makes them; means are over the corrupted ones."""
     columns = (task.clean, task.corrupted, task.right, task.wrong)
     length = task.clean.shape[1]
@@ -156,4 +165,4 @@ def settings_of(loaded: Loaded, task: Task) -> list[Setting]:
     part = PromptPart(source=source, generator_version=GENERATORS["pairs"].version)
     fit = Fit(loaded, vocabulary, {"prompts": part}, "0" * 64)
     prompts = tuple(prompts_of(source, vocabulary, None))
-    return [setting for _, setting in settings(prompts, loaded, fit, ("logit_diff",))]
+    return (setting for _, setting in settings(prompts, loaded, fit, ("logit_diff",)))

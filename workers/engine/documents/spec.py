@@ -64,6 +64,19 @@ class Given(Document):
     corruption: Slug | None = None
 
 
+def why_no_part(circuit: Sequence[str], part: Sequence[str]) -> str | None:
+    """Why the absence of a lack in a circuit would not notice that this part of it is all there is; None if it would.
+
+    Whatever is small is noticed; what has to be is that some is gone.
+    """
+    places = [component(text) for text in part]
+    kept = [text for text in circuit if any(one.covers(component(text)) for one in places)]
+    inside = all(any(component(text).covers(one) for text in circuit) for one in places)
+    if inside and len(circuit) <= 2 * len(kept) < 2 * len(circuit):
+        return None
+    return "name half of the claim's circuit or more, but not all: what is missing must be noticed"
+
+
 class Spec(Document):
     """What is measured: metric, how it is reported, over what, on which prompts."""
 
@@ -159,8 +172,9 @@ class Spec(Document):
 
     @property
     def complete(self) -> tuple[str, ...]:
-        """What is claimed to lack nothing: of the whole model that is no claim."""
-        return ()
+        """What an absence claims to lack nothing, such as components kept alone: of the whole model it is no claim."""
+        kept: tuple[str, ...] = getattr(self, "components", ()) if self.keeps_only else ()
+        return kept if self.report in ("change", "relative_change") else ()
 
     def shows(self, name: str) -> bool:
         """Whether an effect of this component is one of what it computes; else it is not covered by it."""
@@ -168,7 +182,7 @@ class Spec(Document):
 
     def why_no_power(self, components: tuple[str, ...]) -> str | None:
         """Why these, written out, are no reference edit for an absence; None where they are."""
-        return None
+        return why_no_part(self.complete, components) if self.complete else None
 
     def for_power(self, components: tuple[str, ...]) -> Self:
         """The spec of the reference edit that must break an absence's bound."""
