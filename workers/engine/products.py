@@ -22,9 +22,10 @@ def with_fast_products(model: nn.Module) -> nn.Module:
     """The same model, its large float32 layers on a CPU multiplied by oneDNN if that is the faster here."""
     if not is_slow_with_mkl():
         return model
-    for module in model.modules():
-        if isinstance(module, Conv1D | nn.Linear) and _is_suited(module.weight):
-            module.forward = partial(_forward, module)  # type: ignore[method-assign]
+    layers: list[Any] = [module for module in model.modules() if isinstance(module, Conv1D | nn.Linear)]
+    for layer in layers:
+        if _is_suited(layer.weight):
+            layer.forward = partial(_forward, layer)
     return model
 
 
@@ -43,7 +44,7 @@ def _is_suited(weight: Tensor) -> bool:
 def _forward(module: Any, rows: Tensor) -> Tensor:
     """(…, in) -> (…, out)."""
     weight = module.weight.t() if isinstance(module, Conv1D) else module.weight  # (out, in)
-    product: Tensor = Product.apply(rows, weight, module.bias)  # type: ignore[no-untyped-call]
+    product: Tensor = multiplied(rows, weight, module.bias)
     return product
 
 
@@ -60,4 +61,7 @@ class Product(torch.autograd.Function):
     def backward(ctx: Any, *above: Tensor) -> tuple[Tensor, None, None]:
         assert not any(ctx.needs_input_grad[1:]), "loaded models are not trained"
         (weight,) = ctx.saved_tensors
-        return Product.apply(above[0], weight.t(), None), None, None  # type: ignore[no-untyped-call]
+        return multiplied(above[0], weight.t(), None), None, None
+
+
+multiplied: Any = Product.apply
