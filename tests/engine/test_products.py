@@ -11,6 +11,9 @@ from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 from workers.engine import products
+from workers.engine.attending import forward_of
+from workers.engine.environment import environment_of
+from workers.engine.loading import load_folder
 
 CLOSE = {"abs": 1e-5, "rel": 1e-5}
 
@@ -59,6 +62,25 @@ def test_gradients_are_the_layers_own_and_can_be_differentiated_again(layer: nn.
 def test_small_layers_other_dtypes_and_other_modules_are_left_alone(layer: nn.Module) -> None:
     products.with_fast_products(nn.Sequential(layer))
     assert "forward" not in vars(layer)
+
+
+@pytest.mark.usefixtures("vendor")
+def test_an_mlp_that_is_one_large_layer_is_fast_again_after_it_was_stood_in_for() -> None:
+    layer = nn.Linear(512, 640)
+    products.with_fast_products(nn.Sequential(layer))
+    fast = vars(layer)["forward"]
+    with forward_of(layer, lambda rows: rows):
+        assert layer(3) == 3
+    assert vars(layer)["forward"] is fast
+
+
+@pytest.mark.parametrize(("told", "said"), [("AuthenticAMD", "oneDNN"), ("GenuineIntel", "torch")])
+def test_a_run_says_which_library_multiplied(
+    vendor: Path, told: str, said: str, random_checkpoints: dict[str, Path]
+) -> None:
+    vendor.write_text(told)
+    loaded = load_folder(random_checkpoints["gpt2"], "cpu")
+    assert environment_of(loaded).flags["products"] == said
 
 
 @pytest.mark.parametrize("told", ["vendor_id\t: GenuineIntel\n", None])

@@ -37,6 +37,8 @@ def environment_of(loaded: Loaded, command: str = REPEAT) -> Environment:
     import torch
     import transformers
 
+    from workers.engine.products import is_slow_with_mkl
+
     return Environment(
         engine=ENGINE,
         weights_sha256=loaded.weights_sha256,
@@ -53,6 +55,7 @@ def environment_of(loaded: Loaded, command: str = REPEAT) -> Environment:
             "deterministic": str(torch.are_deterministic_algorithms_enabled()).lower(),
             "tf32": str(torch.backends.cuda.matmul.allow_tf32).lower(),
             "platform": sys.platform,
+            "products": "oneDNN" if loaded.device.type == "cpu" and is_slow_with_mkl() else "torch",
         },
         command=command,
     )

@@ -17,7 +17,7 @@ from workers.engine.attending import PROJECTED, Attending, Reached, forward_of, 
 from workers.engine.documents.components import Component
 from workers.engine.edit import Edit, place
 from workers.engine.record import Record, attached
-from workers.engine.suffix import first_layer
+from workers.engine.riding import Riders, at_positions
 from workers.engine.writing import Writes, lands
 
 Mlps = Literal["frozen", "recomputed"]
@@ -38,9 +38,7 @@ class FrozenRun:
         mlps: Mlps,
     ) -> None:
         self.base, self.loaded, self.positions, self.mlps = base, base.loaded, positions, mlps
-        self.senders, self.riding = senders, 0  # how many sets have begun
-        self.enters = [first_layer(base.loaded, edits) for edits in senders]
-        assert self.enters == sorted(self.enters), "rows are in the order in which sets begin"
+        self.senders, self.riders = senders, Riders(base.loaded, senders)
         self.writes = Writes(base.loaded, senders)
         self.stops = {stop: place(base.loaded, stop) for stop in stops}
         self.seen: dict[Component, Tensor] = {}
@@ -49,10 +47,10 @@ class FrozenRun:
         """What each stop saw: (rows, n, d)."""
         resid = self._at(self.base.resid[0])[:0]
         try:
-            for layer in range(self.enters[0], self.loaded.layers):
-                resid = self._entering(layer, self._with_beginners(layer, resid))
+            for layer in range(self.riders.enters[0], self.loaded.layers):
+                resid = self._entering(layer, resid)
                 resid = self._layer(layer, resid)
-            self._entering(self.loaded.layers, self._with_beginners(self.loaded.layers, resid))
+            self._entering(self.loaded.layers, resid)
         except Reached:
             return self.seen
         raise RuntimeError(f"a frozen run of this {self.loaded.family} did not pass {', '.join(map(str, self.stops))}")
@@ -66,15 +64,8 @@ class FrozenRun:
             if place(self.loaded, edit.component).layer < last
         )
 
-    def _with_beginners(self, layer: int, resid: Tensor) -> Tensor:
-        """resid (rows, n, d_model), and behind it a row for each prompt of the sets that begin here."""
-        beginning = self.enters.count(layer)
-        if beginning == 0:
-            return resid
-        self.riding += beginning
-        return torch.cat([resid, self._at(self.base.resid[layer]).repeat(beginning, 1, 1)])
-
     def _entering(self, layer: int, resid: Tensor) -> Tensor:
+        resid = self.riders.joined(layer, resid, self._at(self.base.resid[layer]))
         resid = self.writes.made(layer, "resid", resid, self.positions)
         for stop in self._stops(layer, "resid"):
             self._see(stop, resid)
@@ -99,8 +90,8 @@ class FrozenRun:
             for stop in self._stops(layer, *PROJECTED):
                 self._see(stop, self._projected(stop, lambda: own(*args, **named)))
             if not self.writes.at(layer, "z"):
-                return self._rows(self._at(self.base.attn_out[layer])), None
-            z = self._rows(self._at(self.base.z[layer].flatten(-2)))
+                return self.riders.rows(self._at(self.base.attn_out[layer])), None
+            z = self.riders.rows(self._at(self.base.z[layer].flatten(-2)))
             return Attending(self.writes, layer, self.positions).recorded(z)()
 
         return forward
@@ -127,13 +118,13 @@ class FrozenRun:
             for stop in stops:
                 assert live is not None
                 # a copy, since Falcon goes on adding to it in place
-                self._see(stop, live.view(len(self.positions) * self.riding, -1, live.shape[-1]).clone())
+                self._see(stop, live.view(len(self.positions) * self.riders.begun, -1, live.shape[-1]).clone())
             if live is not None and self.mlps == "recomputed":
                 return live
             recorded = self.base.mlp_out[layer]
             assert recorded is not None, "a layer with an MLP has recorded what it gave"
             # OPT's MLP is given prompts and positions joined, and gives them back so
-            return self._rows(self._at(recorded)).view(*args[0].shape[:-1], -1)
+            return self.riders.rows(self._at(recorded)).view(*args[0].shape[:-1], -1)
 
         return forward
 
@@ -146,10 +137,6 @@ class FrozenRun:
         if len(self.seen) == len(self.stops):
             raise Reached
 
-    def _rows(self, of_prompts: Tensor) -> Tensor:
-        """(batch, …) -> (rows, …)."""
-        return of_prompts.repeat(self.riding, *[1] * (of_prompts.ndim - 1))
-
     def _at(self, tensor: Tensor) -> Tensor:
         """(batch, pos, d) at the carried positions."""
-        return tensor[torch.arange(len(tensor), device=tensor.device)[:, None], self.positions]
+        return at_positions(tensor, self.positions)

@@ -27,8 +27,9 @@ from workers.engine.edit import Edit, fitted, place, read
 from workers.engine.frozen import FrozenRun, Mlps
 from workers.engine.record import KeyValuePrefix, Record, attached
 from workers.engine.replay import first_changed, portions, replay
+from workers.engine.riding import first_layer
 from workers.engine.setting import Effects, Setting, changed_by, edit
-from workers.engine.suffix import Cone, first_layer
+from workers.engine.suffix import Cone
 from workers.engine.writing import Writes
 
 Stops = tuple[Place, ...]

@@ -24,7 +24,8 @@ from workers.engine.anatomy import Loaded
 from workers.engine.attending import PROJECTED
 from workers.engine.edit import Edit, Site, fitted, place, read
 from workers.engine.record import Record
-from workers.engine.suffix import Cone, Suffix, first_layer
+from workers.engine.riding import first_layer
+from workers.engine.suffix import Cone, Suffix
 
 CPU_BUDGET = 160 * 2**20  # bytes of activations in flight; more makes no CPU faster
 KEPT: tuple[Site, ...] = ("resid", "z", "attn", "mlp")  # what a record holds, so that comparing costs no computing

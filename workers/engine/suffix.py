@@ -13,10 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from workers.engine.anatomy import Loaded
 from workers.engine.attending import PROJECTED, Attending, Reached, forward_of
-from workers.engine.edit import Edit, place
+from workers.engine.edit import Edit
 from workers.engine.record import KeyValuePrefix, Record, attached
+from workers.engine.riding import Riders, at_positions
 from workers.engine.writing import Writes, lands
 
 
@@ -33,11 +33,6 @@ class Cone:
     end: int
     attends: bool
     given: frozenset[int] = frozenset()
-
-
-def first_layer(loaded: Loaded, edits: Sequence[Edit]) -> int:
-    """The first layer that an intervention edits; one past the last if none."""
-    return min((place(loaded, edit.component).layer for edit in edits), default=loaded.layers)
 
 
 class CollectKeyValues(KeyValuePrefix):
@@ -64,16 +59,14 @@ class Suffix:
     def __init__(self, base: Record, cone: Cone, reads: Tensor, interventions: Sequence[Sequence[Edit]]) -> None:
         self.base, self.loaded, self.cone, self.reads = base, base.loaded, cone, reads
         self.writes = Writes(base.loaded, interventions)
-        self.enters = [first_layer(base.loaded, edits) for edits in interventions]
-        assert self.enters == sorted(self.enters), "rows are in the order in which interventions begin"
-        self.riding, self.batch = 0, base.tokens.shape[0]  # how many interventions have begun
-        self.window = torch.arange(cone.start, cone.end, device=reads.device).repeat(self.batch, 1)  # (batch, n)
+        self.riders = Riders(base.loaded, interventions)
+        self.window = torch.arange(cone.start, cone.end, device=reads.device).repeat(len(reads), 1)  # (batch, n)
 
     def run(self) -> Tensor:
         """The residual entering the final norm at the read positions: (rows, n_reads, d_model)."""
         resid, positions = self.base.resid[0][:0, self.cone.start : self.cone.end], self.window
         end, narrow = self.loaded.layers, self._reads_suffice_from()
-        for layer in range(self.enters[0], end):
+        for layer in range(self.riders.enters[0], end):
             resid, cache = self._with_beginners(layer, resid), self._prefix(layer)
             resid = self.writes.made(layer, "resid", resid, positions)
             if layer == narrow:
@@ -85,12 +78,7 @@ class Suffix:
 
     def _with_beginners(self, layer: int, resid: Tensor) -> Tensor:
         """resid (rows, window, d_model), and behind it a row for each prompt of the interventions that begin here."""
-        beginning = self.enters.count(layer)
-        if beginning == 0:
-            return resid
-        self.riding += beginning
-        recorded = self.base.resid[layer][:, self.cone.start : self.cone.end]
-        return torch.cat([resid, recorded.repeat(beginning, 1, 1)])
+        return self.riders.joined(layer, resid, self.base.resid[layer][:, self.cone.start : self.cone.end])
 
     def _layer(self, layer: int, resid: Tensor, positions: Tensor, cache: KeyValuePrefix) -> Tensor:
         """One layer of resid (rows, n, d_model) at `positions` (batch, n), with its edits."""
@@ -108,7 +96,7 @@ class Suffix:
                 stack.enter_context(attached(self.writes.on_input(down, layer, "neuron", positions)))
                 stack.enter_context(attached(self.writes.on_output(mlp, layer, "mlp", positions)))
             # the window is the same for all prompts, the reads need not be
-            rows = positions[:1] if positions is self.window else self._rows(positions)
+            rows = positions[:1] if positions is self.window else self.riders.rows(positions)
             return self.base.calls[layer].run(resid, rows, self.cone.end, cache)
 
     def _stood_in(self, layer: int) -> bool:
@@ -117,7 +105,7 @@ class Suffix:
 
     def _recorded_z(self, layer: int, positions: Tensor) -> Tensor:
         """(rows, n, heads * d_head)."""
-        return self._rows(_at(self.base.z[layer].flatten(-2), positions))
+        return self.riders.rows(at_positions(self.base.z[layer].flatten(-2), positions))
 
     def _prefix(self, layer: int) -> KeyValuePrefix:
         return KeyValuePrefix(*self._before(layer))
@@ -157,16 +145,7 @@ class Suffix:
 
     def _at_reads(self, resid: Tensor, layer: int) -> Tensor:
         """resid (rows, window, d_model) entering `layer`, at the reads; before the cone it is the record's."""
-        reads = self._rows(self.reads)
-        changed = _at(resid, (reads - self.cone.start).clamp(min=0))
-        unchanged = self._rows(_at(self.base.resid[layer], self.reads))
+        reads = self.riders.rows(self.reads)
+        changed = at_positions(resid, (reads - self.cone.start).clamp(min=0))
+        unchanged = self.riders.rows(at_positions(self.base.resid[layer], self.reads))
         return torch.where((reads >= self.cone.start)[..., None], changed, unchanged)
-
-    def _rows(self, of_prompts: Tensor) -> Tensor:
-        """(batch, …) -> (rows, …)."""
-        return of_prompts.repeat(self.riding, *[1] * (of_prompts.ndim - 1))
-
-
-def _at(tensor: Tensor, positions: Tensor) -> Tensor:
-    """tensor (rows, pos, d) at positions (rows, n)."""
-    return tensor[torch.arange(len(tensor), device=tensor.device)[:, None], positions]

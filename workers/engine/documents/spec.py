@@ -65,9 +65,9 @@ class Given(Document):
 
 
 def why_no_part(circuit: Sequence[str], part: Sequence[str]) -> str | None:
-    """Why the absence of a lack in a circuit would not notice that this part of it is all there is; None if it would.
+    """Why this part, in the place of a circuit claimed to lack nothing, is no reference edit; None if it is one.
 
-    Whatever is small is noticed; what has to be is that some is gone.
+    Any small circuit is told from it; what must be is one of which some is missing.
     """
     places = [component(text) for text in part]
     kept = [text for text in circuit if any(one.covers(component(text)) for one in places)]
