@@ -39,6 +39,12 @@ def test_a_page_has_every_section_and_an_example_that_its_spec_reads(key):
 
 
 @pytest.mark.parametrize("key", TECHNIQUES)
+def test_a_page_leaves_nothing_out_that_is_written(key):
+    """A backslash before a space is gone from the page: what is without K is written with its own sign."""
+    assert "\\ " not in written(key)
+
+
+@pytest.mark.parametrize("key", TECHNIQUES)
 def test_a_technique_begins_with_what_it_does_and_where_that_comes_from(key):
     assert len(lead_of(key)) > 30 and "`" not in lead_of(key)
     assert re.search(r"[.?] ", lead_of(key)) is None and lead_of(key)[-1] in ".?"
